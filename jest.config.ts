@@ -1,0 +1,27 @@
+/** @jest-config-loader esbuild-register */
+import type { Config } from 'jest';
+
+const config: Config = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  testMatch: ['<rootDir>/(packages|apps)/*/src/**/*.test.ts', '<rootDir>/tests/**/*.test.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
+  },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^@scanmq/(gateway|worker)$': '<rootDir>/apps/$1/src/index.ts',
+    '^@scanmq/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
+  },
+  globalSetup: '<rootDir>/tests/global-setup.ts',
+  globalTeardown: '<rootDir>/tests/global-teardown.ts',
+  reporters: ['default', '<rootDir>/tests/closing-line-reporter.cjs'],
+  modulePathIgnorePatterns: ['/dist/'],
+  testTimeout: 20_000,
+  maxWorkers: 2,
+};
+
+export default config;

@@ -1,0 +1,84 @@
+/** What the rest of scanmq knows of its configuration: already read, checked and in our units. */
+import type { InstanceKey } from '@scanmq/contract';
+
+/** How to log in to a scanner (nessus-api.md sections 1.2 and 1.4). */
+export type ScannerAuth =
+  | { readonly kind: 'session'; readonly username: string; readonly password: string }
+  | { readonly kind: 'api_keys'; readonly accessKey: string; readonly secretKey: string };
+
+/** One entry of `scanners.yaml` (contract section 6), or the scanner that `NESSUS_URL` and its like describe. */
+export interface ScannerInstanceConfig {
+  readonly pool: string;
+  readonly instanceId: string;
+  readonly instanceKey: InstanceKey;
+  readonly name: string;
+  /** Origin of the scanner, without a trailing slash: `https://scanner.example.com:8834`. */
+  readonly url: string;
+  readonly enabled: boolean;
+  readonly maxConcurrentScans: number;
+  readonly auth: ScannerAuth;
+  /**
+   * `web_session`: the owner's explicit choice to have a scanner whose licence does not offer launching
+   * by API driven the way its own web page does.
+   */
+  readonly interface: 'api' | 'web_session';
+  /** PEM file of a private certification authority. */
+  readonly caFile: string | undefined;
+  /** Pinned SHA-256 of the leaf certificate: 64 lower-case hex digits. */
+  readonly tlsFingerprint: string | undefined;
+  /** Sent with every request, for scanners behind a proxy. May hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Name of the folder on the scanner that holds our scans. */
+  readonly folder: string | undefined;
+  /** Name of a folder whose finished scans are collected; used by imports. */
+  readonly follow: string | undefined;
+}
+
+export interface ScannersConfig {
+  /** In the order of the file; the first is the default pool, unless one is named `nessus`. */
+  readonly pools: ReadonlyMap<string, readonly ScannerInstanceConfig[]>;
+  readonly defaultPool: string;
+}
+
+export interface RedisSettings {
+  readonly url: string;
+  readonly sentinels: readonly { readonly host: string; readonly port: number }[];
+  readonly sentinelName: string | undefined;
+  readonly clusterNodes: readonly { readonly host: string; readonly port: number }[];
+}
+
+/** The environment, read once at start. Durations are milliseconds. */
+export interface Settings {
+  readonly host: string;
+  readonly port: number;
+  readonly workerPort: number;
+  readonly redis: RedisSettings;
+  readonly queuePrefix: string;
+  /** Absolute path. */
+  readonly dataDir: string;
+  /** Absolute path of `scanners.yaml`. */
+  readonly scannerConfigFile: string;
+  readonly pollIntervalMs: number;
+  readonly scanTimeoutMs: number;
+  readonly shutdownGraceMs: number;
+  readonly workerLockMs: number;
+  readonly stalledCheckMs: number;
+  readonly idempotencyTtlMs: number;
+  readonly retentionCompletedMs: number;
+  readonly retentionFailedMs: number;
+  /** Attempts of one task before it becomes a dead letter. */
+  readonly maxAttempts: number;
+  /** Wait before the second attempt; doubled for each further one. */
+  readonly retryBackoffMs: number;
+  /** How long one attempt waits for a scanner that cannot be reached. */
+  readonly scannerOutageMs: number;
+  readonly healthIntervalMs: number;
+  /** Runs that may crash before a task is given up. */
+  readonly maxCrashes: number;
+  readonly targetsAllow: readonly string[];
+  readonly targetsDeny: readonly string[];
+  readonly apiKeysFile: string | undefined;
+  /** 32 bytes; seals inline credentials. */
+  readonly credentialsKey: Buffer | undefined;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+}

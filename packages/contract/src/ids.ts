@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+
+const TASK_ID = /^ne_[a-z0-9_-]{1,4}_\d{8}_\d{6}_[0-9a-f]{8}$/;
+
+/**
+ * `ne_<first 4 characters of the pool or instance>_<YYYYMMDD>_<HHMMSS>_<8 hex>`, UTC. Valid as a file
+ * name and as a BullMQ job id (contract section 2).
+ */
+export const taskIdSchema = z
+  .string()
+  .regex(TASK_ID, 'a task id such as ne_ness_20261123_152923_0a1b2c3d')
+  .brand<'TaskId'>()
+  .meta({
+    description: 'Id of a task, as returned by a submission',
+    examples: ['ne_ness_20261123_152923_0a1b2c3d'],
+  });
+export type TaskId = z.infer<typeof taskIdSchema>;
+
+/** True when the text has the form of a task id; says nothing about existence. */
+export function isTaskId(text: string): text is TaskId {
+  return TASK_ID.test(text);
+}
+
+/**
+ * A new task id.
+ * @param place name of the pool, or of the instance that was asked for.
+ * @param now moment of submission.
+ * @param random 4 bytes; given by tests only.
+ */
+export function newTaskId(place: string, now: Date, random: Buffer = randomBytes(4)): TaskId {
+  const [date = '', time = ''] = now.toISOString().split('T');
+  const prefix =
+    place
+      .toLowerCase()
+      .replace(/[^a-z0-9_-]/g, '')
+      .slice(0, 4) || 'pool';
+  return taskIdSchema.parse(
+    `ne_${prefix}_${date.replaceAll('-', '')}_${time.slice(0, 8).replaceAll(':', '')}_${random.toString('hex')}`,
+  );
+}
+
+/** A new W3C trace id: 32 lower-case hex digits. */
+export function newTraceId(random: Buffer = randomBytes(16)): string {
+  return random.toString('hex');
+}
+
+/** Name of a pool: also the name of its BullMQ queue, therefore without a colon. */
+export const poolNameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a pool name: a lower-case letter, then letters, digits, _ or -');
+
+/** Id of an instance within its pool. */
+export const instanceIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'an instance id: letters, digits, _ or -');
+
+/** `pool:instance_id`, unique over all pools. */
+export type InstanceKey = `${string}:${string}`;
+
+export function instanceKey(pool: string, instanceId: string): InstanceKey {
+  return `${pool}:${instanceId}`;
+}

@@ -1,0 +1,193 @@
+/** The record of a task and what users are told of it (contract sections 1–3). */
+import { z } from 'zod';
+import { ERROR_CODE_NAMES } from './errors.js';
+import { taskIdSchema } from './ids.js';
+import { prioritySchema, scanTypeSchema } from './requests.js';
+import { authenticationStatusSchema, RESULT_PROFILES, resultsSummarySchema } from './results.js';
+import { taskStateSchema } from './states.js';
+
+const isoTime = z.iso.datetime();
+
+export const taskErrorSchema = z.object({
+  code: z.enum(ERROR_CODE_NAMES),
+  message: z.string(),
+  retryable: z.boolean().meta({ description: 'Whether the same request can succeed later without changes' }),
+});
+export type TaskError = z.infer<typeof taskErrorSchema>;
+
+/**
+ * What a task has already done on the scanner. Each field is written before the step it protects,
+ * or right after the step whose outcome it records; never both in one (architecture section 4).
+ */
+export const checkpointSchema = z.object({
+  /** Counts the scans made on scanners for this task: 1, and one more after each scan that is given up. */
+  generation: z.number().int().min(1),
+  /** `pool:instance_id` that owns the scan. */
+  instance_key: z.string(),
+  /** Set before `create` is sent: from then on a scan with our marker may exist. */
+  create_intent_at: isoTime.optional(),
+  nessus_scan_id: z.number().int().optional(),
+  /** Set before `launch` is sent, with the runs known until then: any other run is ours. */
+  launch_intent: z.object({ at: isoTime, known_runs: z.array(z.string()) }).optional(),
+  /** Run uuid, from `launch` or from `history` (nessus-api.md section 0, rule 6). */
+  run_uuid: z.string().optional(),
+  history_id: z.number().int().optional(),
+  /** The run reached this terminal word of the scanner. */
+  ended_as: z.string().optional(),
+  /** The export lies complete and checked in the store. */
+  export: z.object({ bytes: z.number().int(), sha256: z.string() }).optional(),
+});
+export type Checkpoint = z.infer<typeof checkpointSchema>;
+
+export const troubleshootingSchema = z.object({
+  likely_cause: z.string(),
+  next_steps: z.array(z.string()),
+});
+
+/** The record: the one truth about a task, kept in Redis and copied to `task.json`. Holds no secret. */
+export const taskRecordSchema = z.object({
+  task_id: taskIdSchema,
+  trace_id: z.string(),
+  /** Counts every change of the record. */
+  revision: z.number().int(),
+  state: taskStateSchema,
+  scan_type: scanTypeSchema,
+  scanner_type: z.string(),
+  scanner_pool: z.string(),
+  /** Asked for in the submission: only this instance may take the task. */
+  pinned_instance: z.string().nullable(),
+  scanner_instance: z.string().nullable(),
+  targets: z.string(),
+  name: z.string(),
+  description: z.string(),
+  schema_profile: z.enum(RESULT_PROFILES),
+  template: z.string(),
+  priority: prioritySchema,
+  timeout_ms: z.number(),
+  has_credentials: z.boolean(),
+  credential_ref: z.string().nullable(),
+  principal: z.string(),
+  idempotency_key: z.string().nullable(),
+  /** Keyed hash of the request, to tell a replay from a conflict. */
+  request_hash: z.string(),
+  created_at: isoTime,
+  started_at: isoTime.nullable(),
+  completed_at: isoTime.nullable(),
+  /** `started_at` plus the limit; absolute, over all attempts. */
+  deadline_at: isoTime.nullable(),
+  /** Attempts begun, counted by us: hand-overs at a shutdown do not count. */
+  attempts: z.number().int(),
+  /** Runs that ended without a word: their worker crashed or lost its lock. */
+  crashes: z.number().int(),
+  /** Identifies the run that owns the task now; writes of any other are refused. */
+  run_token: z.string().nullable(),
+  checkpoint: checkpointSchema.nullable(),
+  progress: z.number(),
+  /** The scanner's own word for the state of the scan. */
+  scanner_status: z.string().nullable(),
+  cancel_requested: z.object({ at: isoTime, reason: z.string(), by: z.string() }).nullable(),
+  error: taskErrorSchema.nullable(),
+  authentication_status: authenticationStatusSchema.nullable(),
+  validation_warnings: z.array(z.string()),
+  results_summary: resultsSummarySchema.nullable(),
+  troubleshooting: troubleshootingSchema.nullable(),
+  /** True when a simulator served this task: never to be mistaken for results of a real scanner. */
+  simulator: z.boolean(),
+});
+export type TaskRecord = z.infer<typeof taskRecordSchema>;
+
+/** Answer of `get_scan_status`, and a task wherever it appears in REST. */
+export const scanStatusSchema = z.object({
+  task_id: z.string(),
+  trace_id: z.string(),
+  status: taskStateSchema,
+  progress: z.number().min(0).max(100),
+  scan_type: scanTypeSchema,
+  scanner_type: z.string(),
+  scanner_pool: z.string(),
+  scanner_instance: z.string().nullable(),
+  scanner_status: z.string().nullable(),
+  targets: z.string(),
+  name: z.string(),
+  description: z.string(),
+  nessus_scan_id: z.number().int().nullable(),
+  attempts: z.number().int(),
+  created_at: isoTime,
+  started_at: isoTime.nullable(),
+  completed_at: isoTime.nullable(),
+  eta: isoTime.nullable().meta({ description: 'When the scan is expected to end, if that can be told' }),
+  queue_position: z.number().int().nullable().meta({ description: '1 = next; null when not waiting' }),
+  error: taskErrorSchema.nullable(),
+  authentication_status: authenticationStatusSchema.nullable(),
+  validation_warnings: z.array(z.string()),
+  results_summary: resultsSummarySchema.nullable(),
+  troubleshooting: troubleshootingSchema.nullable(),
+  simulator: z.boolean().meta({ description: 'True when a simulator, not a real scanner, served this task' }),
+});
+export type ScanStatus = z.infer<typeof scanStatusSchema>;
+
+/** Answer of a submission. */
+export const submissionSchema = z.object({
+  task_id: z.string(),
+  trace_id: z.string(),
+  status: taskStateSchema,
+  scan_type: scanTypeSchema,
+  scanner_type: z.string(),
+  scanner_pool: z.string(),
+  scanner_instance: z.string().nullable(),
+  scanner_url: z.string().nullable(),
+  queue_position: z.number().int().nullable(),
+  estimated_wait_minutes: z.number(),
+  message: z.string(),
+  idempotent_replay: z.boolean(),
+});
+export type Submission = z.infer<typeof submissionSchema>;
+
+export const taskListSchema = z.object({
+  tasks: z.array(scanStatusSchema),
+  total: z.number().int().meta({ description: 'Tasks in this answer that match' }),
+  next_cursor: z.string().nullable(),
+});
+export type TaskList = z.infer<typeof taskListSchema>;
+
+export const cancelAnswerSchema = z.object({
+  task_id: z.string(),
+  status: taskStateSchema,
+  previous_status: taskStateSchema,
+  message: z.string(),
+});
+export type CancelAnswer = z.infer<typeof cancelAnswerSchema>;
+
+/** What users are told of a record. `extras` are facts that are not in the record. */
+export function toScanStatus(
+  record: TaskRecord,
+  extras: { eta?: string | null; queue_position?: number | null } = {},
+): ScanStatus {
+  return {
+    task_id: record.task_id,
+    trace_id: record.trace_id,
+    status: record.state,
+    progress: record.state === 'completed' ? 100 : record.progress,
+    scan_type: record.scan_type,
+    scanner_type: record.scanner_type,
+    scanner_pool: record.scanner_pool,
+    scanner_instance: record.scanner_instance ?? record.pinned_instance,
+    scanner_status: record.scanner_status,
+    targets: record.targets,
+    name: record.name,
+    description: record.description,
+    nessus_scan_id: record.checkpoint?.nessus_scan_id ?? null,
+    attempts: record.attempts,
+    created_at: record.created_at,
+    started_at: record.started_at,
+    completed_at: record.completed_at,
+    eta: extras.eta ?? null,
+    queue_position: extras.queue_position ?? null,
+    error: record.error,
+    authentication_status: record.authentication_status,
+    validation_warnings: record.validation_warnings,
+    results_summary: record.results_summary,
+    troubleshooting: record.troubleshooting,
+    simulator: record.simulator,
+  };
+}
