@@ -1,0 +1,91 @@
+/**
+ * Inline credentials of a scan between the gateway that took them and the worker that uses them: sealed with
+ * AES-256-GCM in a key of their own, bound to their task, deleted when the task ends.
+ */
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { type ScanCredentials, ScanmqError, type TaskId } from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * Seals credentials for one task.
+ * @param key 32 bytes.
+ * @returns base64 of nonce, tag and ciphertext. The task id is authenticated: moved to another task, it does not open.
+ */
+export function sealCredentials(credentials: ScanCredentials, taskId: TaskId, key: Buffer): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(taskId));
+  const sealed = Buffer.concat([cipher.update(JSON.stringify(credentials), 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+/** @throws ScanmqError `internal` (not retryable) when the key is another or the text was changed. */
+export function openCredentials(sealed: string, taskId: TaskId, key: Buffer): ScanCredentials {
+  const bytes = Buffer.from(sealed, 'base64');
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+      .setAAD(Buffer.from(taskId))
+      .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const opened = Buffer.concat([
+      decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
+      decipher.final(),
+    ]);
+    return JSON.parse(opened.toString('utf8')) as ScanCredentials;
+  } catch {
+    throw new ScanmqError(
+      'internal',
+      'The credentials of this task cannot be opened: gateway and worker have different values of CREDENTIALS_KEY.',
+      { retryable: 'no' },
+    );
+  }
+}
+
+/**
+ * Tells whether two requests are the same. Keyed where a key is configured: the plain hash of a request
+ * would let whoever reads Redis try passwords against it.
+ */
+export function hashRequest(request: unknown, key: Buffer | undefined): string {
+  return createHmac('sha256', key ?? 'scanmq request')
+    .update(canonicalJson(request))
+    .digest('hex');
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
+
+/** Sealed credentials by task. */
+export interface CredentialBox {
+  /** @returns undefined when the task has none (or no longer). */
+  open(taskId: TaskId): Promise<ScanCredentials | undefined>;
+  delete(taskId: TaskId): Promise<void>;
+}
+
+export function createCredentialBox(redis: Redis, keys: Keys, key: Buffer | undefined): CredentialBox {
+  return {
+    async open(taskId) {
+      const sealed = await redis.get(keys.credentials(taskId));
+      if (sealed === null) return undefined;
+      if (!key) {
+        throw new ScanmqError(
+          'internal',
+          'This worker has no CREDENTIALS_KEY, so it cannot run scans that log in.',
+          {
+            retryable: 'no',
+          },
+        );
+      }
+      return openCredentials(sealed, taskId, key);
+    },
+    async delete(taskId) {
+      await redis.del(keys.credentials(taskId));
+    },
+  };
+}

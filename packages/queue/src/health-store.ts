@@ -1,0 +1,48 @@
+import { type InstanceHealth, instanceHealthSchema } from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+
+/** What was last learned of each instance, shared by all processes. */
+export interface HealthStore {
+  all(): Promise<ReadonlyMap<string, InstanceHealth>>;
+  get(instanceKey: string): Promise<InstanceHealth | undefined>;
+  set(health: InstanceHealth): Promise<void>;
+  /** @returns true for the one process that may ask the instance within this interval. */
+  takeTurn(instanceKey: string, intervalMs: number): Promise<boolean>;
+}
+
+function decode(text: string): InstanceHealth | undefined {
+  const parsed = instanceHealthSchema.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : undefined;
+}
+
+export function createHealthStore(redis: Redis, keys: Keys): HealthStore {
+  return {
+    async all() {
+      const health = new Map<string, InstanceHealth>();
+      for (const [key, text] of Object.entries(await redis.hgetall(keys.health))) {
+        const decoded = decode(text);
+        if (decoded) health.set(key, decoded);
+      }
+      return health;
+    },
+    async get(instanceKey) {
+      const text = await redis.hget(keys.health, instanceKey);
+      return text === null ? undefined : decode(text);
+    },
+    async set(health) {
+      await redis.hset(keys.health, health.instance_key, JSON.stringify(health));
+    },
+    async takeTurn(instanceKey, intervalMs) {
+      // a little shorter than the interval, or the same process would miss its own next turn
+      const answer = await redis.set(
+        keys.healthLease(instanceKey),
+        '1',
+        'PX',
+        Math.max(1, Math.floor(intervalMs * 0.9)),
+        'NX',
+      );
+      return answer === 'OK';
+    },
+  };
+}

@@ -1,0 +1,21 @@
+export type { BindingCandidate, Bindings } from './binding.js';
+export { cancelMessage, mayHaveScan } from './cancel.js';
+export { connectionOptions } from './connection.js';
+export type { ControlMessage } from './control.js';
+export type { CredentialBox } from './credentials.js';
+export type { HealthStore } from './health-store.js';
+export { createKeys, instanceQueueName, type Keys, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+export type { TaskPage } from './list-tasks.js';
+export { estimateWaitMinutes } from './queue-status.js';
+export {
+  openQueueSystem,
+  type QueueSettings,
+  type QueueSystem,
+  type QueueSystemOptions,
+} from './queue-system.js';
+export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
+export { nextGeneration, reopenTask } from './retry.js';
+export type { Placement, SubmitContext } from './submit.js';
+export type { SweepReport } from './sweep.js';
+export { taskDirectory } from './task-file.js';
+export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';

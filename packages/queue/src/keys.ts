@@ -1,0 +1,61 @@
+/**
+ * Every key of ours in Redis. BullMQ's own keys are `<prefix>:<queue>:…`; ours begin with `<prefix>:tasks.`,
+ * and no queue can be called so: names of pools have no dot (contract, `poolNameSchema`).
+ */
+import { createHash } from 'node:crypto';
+import type { TaskState } from '@scanmq/contract';
+
+export interface Keys {
+  /** Prefix of all record keys; append the task id. */
+  readonly recordPrefix: string;
+  readonly byCreation: string;
+  /** Task id → instance key. */
+  readonly bindings: string;
+  /** Instance key → health, JSON. */
+  readonly health: string;
+  /** Channel for cancel requests to whichever process runs the task. */
+  readonly control: string;
+  record(taskId: string): string;
+  byState(state: TaskState): string;
+  idempotency(principal: string, key: string): string;
+  credentials(taskId: string): string;
+  /** Durations of the last scans of a pool, milliseconds. */
+  durations(pool: string): string;
+  /** Held by the process that polls the health of an instance now. */
+  healthLease(instanceKey: string): string;
+}
+
+/** @param prefix `QUEUE_PREFIX`; for Redis Cluster with a hash tag, for example `{scanmq}`. */
+export function createKeys(prefix: string): Keys {
+  const own = `${prefix}:tasks.`;
+  return {
+    recordPrefix: `${own}record:`,
+    byCreation: `${own}created`,
+    bindings: `${own}bindings`,
+    health: `${own}health`,
+    control: `${own}control`,
+    record: (taskId) => `${own}record:${taskId}`,
+    byState: (state) => `${own}state:${state}`,
+    // hashed: a key of any length and content, of any principal, cannot collide with another
+    idempotency: (principal, key) =>
+      `${own}idempotency:${createHash('sha256')
+        .update(JSON.stringify([principal, key]))
+        .digest('hex')}`,
+    credentials: (taskId) => `${own}credentials:${taskId}`,
+    durations: (pool) => `${own}durations:${pool}`,
+    healthLease: (instanceKey) => `${own}health-lease:${instanceKey}`,
+  };
+}
+
+/** Name of the BullMQ queue of a pool: the pool's own name, so that operators recognise it. */
+export function poolQueueName(pool: string): string {
+  return pool;
+}
+
+/** Name of the small queue for tasks that asked for one instance. */
+export function instanceQueueName(pool: string, instanceId: string): string {
+  return `${pool}.${instanceId}`;
+}
+
+/** Queue of the periodic sweep. The dot keeps it apart from any pool. */
+export const MAINTENANCE_QUEUE = 'scanmq.maintenance';

@@ -1,0 +1,141 @@
+import type { Priority, TaskId, TaskRecord } from '@scanmq/contract';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+
+/** Data of a job: what the dashboard shows. The truth about the task is its record. */
+export interface ScanJobData {
+  readonly task_id: TaskId;
+  readonly trace_id: string;
+  readonly name: string;
+  readonly targets: string;
+  readonly scan_type: string;
+  readonly principal: string;
+}
+
+/** What a finished job answers; `cancelled` is an outcome, not a failure, so that "retry all failed" never restarts it. */
+export type ScanJobOutcome =
+  | { readonly outcome: 'completed'; readonly total_findings: number }
+  | { readonly outcome: 'cancelled' }
+  | { readonly outcome: 'ended_before'; readonly state: string };
+
+export type ScanQueue = Queue<ScanJobData, ScanJobOutcome, 'scan'>;
+
+/** Smaller is served first. 0 would be served before every other, whatever their priority. */
+const PRIORITY_NUMBER: Readonly<Record<Priority, number>> = { high: 1, normal: 10, low: 20 };
+
+/** Targets shown on the dashboard, characters. */
+const SHOWN_TARGETS_CHARS = 500;
+
+export interface PoolShape {
+  readonly pool: string;
+  readonly instances: readonly { readonly instanceId: string; readonly limit: number }[];
+}
+
+export interface QueuesOptions {
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly maxAttempts: number;
+  readonly retentionCompletedMs: number;
+  readonly retentionFailedMs: number;
+  readonly onError: (queue: string, error: Error) => void;
+}
+
+export interface Queues {
+  /** The queue that a task belongs to: of its pool, or of the instance that it asked for. */
+  forTask(task: Pick<TaskRecord, 'scanner_pool' | 'pinned_instance'>): ScanQueue;
+  /** All queues of a pool: its own first, then one for each instance. */
+  ofPool(pool: string): readonly ScanQueue[];
+  all(): readonly ScanQueue[];
+  readonly maintenance: Queue;
+  /** Adds the job of a task; does nothing when it exists, in whatever state. */
+  add(task: TaskRecord): Promise<void>;
+  /** Applies the limits of the fleet to all processes. */
+  applyLimits(pools: readonly PoolShape[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the BullMQ queues of the fleet. */
+export function createQueues(options: QueuesOptions): Queues {
+  const queues = new Map<string, ScanQueue>();
+  const shapes = new Map<string, PoolShape>();
+  const open = <Q extends Queue>(name: string): Q => {
+    const queue = new Queue(name, {
+      connection: options.redis,
+      prefix: options.prefix,
+      streams: { events: { maxLen: 10_000 } },
+    });
+    queue.on('error', (error) => options.onError(name, error));
+    return queue as Q;
+  };
+  const queue = (name: string): ScanQueue => {
+    const existing = queues.get(name);
+    if (existing) return existing;
+    const opened = open<ScanQueue>(name);
+    queues.set(name, opened);
+    return opened;
+  };
+  const maintenance = open<Queue>(MAINTENANCE_QUEUE);
+
+  const forTask: Queues['forTask'] = (task) =>
+    queue(
+      task.pinned_instance === null
+        ? poolQueueName(task.scanner_pool)
+        : instanceQueueName(task.scanner_pool, task.pinned_instance),
+    );
+
+  return {
+    forTask,
+    maintenance,
+    ofPool: (pool) => [
+      queue(poolQueueName(pool)),
+      ...(shapes.get(pool)?.instances ?? []).map(({ instanceId }) =>
+        queue(instanceQueueName(pool, instanceId)),
+      ),
+    ],
+    all: () => [...queues.values()],
+
+    async add(task) {
+      await forTask(task).add(
+        'scan',
+        {
+          task_id: task.task_id,
+          trace_id: task.trace_id,
+          name: task.name,
+          targets: task.targets.slice(0, SHOWN_TARGETS_CHARS),
+          scan_type: task.scan_type,
+          principal: task.principal,
+        },
+        {
+          jobId: task.task_id,
+          priority: PRIORITY_NUMBER[task.priority],
+          attempts: options.maxAttempts,
+          backoff: { type: 'by-error' },
+          removeOnComplete: { age: Math.ceil(options.retentionCompletedMs / 1000) },
+          removeOnFail: { age: Math.ceil(options.retentionFailedMs / 1000) },
+          keepLogs: 500,
+          // the reason is kept; a stack trace helps nobody on a dashboard, and the log has it
+          stackTraceLimit: 0,
+        },
+      );
+    },
+
+    async applyLimits(pools) {
+      for (const shape of pools) {
+        shapes.set(shape.pool, shape);
+        const total = shape.instances.reduce((sum, instance) => sum + instance.limit, 0);
+        // 0 would mean "no limit": a pool without enabled instances is served by nobody, so 1 is as good
+        await queue(poolQueueName(shape.pool)).setGlobalConcurrency(Math.max(1, total));
+        for (const instance of shape.instances) {
+          await queue(instanceQueueName(shape.pool, instance.instanceId)).setGlobalConcurrency(
+            Math.max(1, instance.limit),
+          );
+        }
+      }
+    },
+
+    async close() {
+      await Promise.all([maintenance, ...queues.values()].map((open) => open.close()));
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import type { TaskRecord } from '@scanmq/contract';
+import type { TaskStore } from './task-store.js';
+
+/**
+ * Puts a task that ended as dead letter back to `queued`, with fresh counts and a fresh time limit. What was done
+ * on the scanner is kept only when its run ended and is good for an export; otherwise a new scan is made.
+ * The job itself is the caller's: BullMQ's own retry, from the dashboard or from us, has moved it already.
+ * @throws ScanmqError `invalid_state` when the task cannot be retried.
+ */
+export async function reopenTask(tasks: TaskStore, task: TaskRecord): Promise<TaskRecord> {
+  const usable = task.checkpoint?.ended_as === 'completed' && task.error?.code !== 'invalid_export';
+  return await tasks.transition(
+    task.task_id,
+    'queued',
+    {
+      completed_at: null,
+      started_at: null,
+      deadline_at: null,
+      error: null,
+      crashes: 0,
+      run_token: null,
+      cancel_requested: null,
+      progress: 0,
+      scanner_status: null,
+      scanner_instance: null,
+      checkpoint: usable && task.checkpoint ? task.checkpoint : nextGeneration(task),
+    },
+    { cause: 'retry' },
+  );
+}
+
+/**
+ * The checkpoint for a new scan after one that is given up, so that the marker of the old one is not found again.
+ * Without anything done there is nothing to give up.
+ */
+export function nextGeneration(task: TaskRecord): TaskRecord['checkpoint'] {
+  return task.checkpoint?.create_intent_at === undefined
+    ? null
+    : { generation: task.checkpoint.generation + 1, instance_key: task.checkpoint.instance_key };
+}

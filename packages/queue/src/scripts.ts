@@ -1,0 +1,31 @@
+/** The few Lua scripts: what must be atomic in Redis. Each file in `lua/` has its keys, arguments and answers at its head. */
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+type Script = (redis: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+
+/** A script by file name, sent once by text and afterwards by its SHA-1 (ioredis `defineCommand`). */
+function script(file: string): Script {
+  const lua = readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8');
+  const command = `scanmq:${file}`;
+  const defined = new WeakSet<Redis>();
+  return async (redis, keys, args) => {
+    if (!defined.has(redis)) {
+      redis.defineCommand(command, { lua });
+      defined.add(redis);
+    }
+    const run: unknown = Reflect.get(redis, command);
+    if (typeof run !== 'function') throw new TypeError(`ioredis did not define ${command}`);
+    return await run.call(redis, keys.length, ...keys, ...args);
+  };
+}
+
+export const createTaskScript = script('create-task');
+export const changeTaskScript = script('change-task');
+export const beginRunScript = script('begin-run');
+export const bindScript = script('bind');
+
+/** The answer of a script as a list of texts. */
+export function asTexts(answer: unknown): readonly string[] {
+  return Array.isArray(answer) ? answer.map(String) : [];
+}

@@ -1,0 +1,249 @@
+import {
+  isTaskId,
+  ScanmqError,
+  statesLeadingTo,
+  TASK_STATES,
+  type TaskId,
+  type TaskRecord,
+  type TaskState,
+  type TransitionCause,
+  taskRecordSchema,
+} from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
+import { writeTaskFile } from './task-file.js';
+
+/** Fields that a change may set; state and revision change only through the store itself. */
+export type TaskChange = Partial<Omit<TaskRecord, 'task_id' | 'state' | 'revision'>>;
+
+/** Thrown when another run owns the task now: the one that throws has lost its lock and must stop at once. */
+export class NotOwnerError extends Error {
+  constructor(taskId: string) {
+    super(`another run owns task ${taskId} now`);
+    this.name = 'NotOwnerError';
+  }
+}
+
+export interface TaskStoreOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Absolute path of the directory that holds one directory per task. */
+  readonly dataDir: string;
+  /** Told when `task.json` could not be written: the record in Redis is the truth, the file a copy. */
+  readonly onFileError: (taskId: string, error: unknown) => void;
+  readonly now?: () => Date;
+}
+
+export interface ChangeOptions {
+  /** Only if this run owns the task. @see NotOwnerError */
+  readonly runToken?: string;
+  readonly cause?: TransitionCause;
+}
+
+export interface TaskStore {
+  /** Writes a new record and its indexes in one step, or tells to which task the idempotency key belongs. */
+  create(
+    record: TaskRecord,
+    options: { idempotencyTtlMs: number; sealedCredentials: string | undefined },
+  ): Promise<{ created: true } | { created: false; taskId: TaskId; requestHash: string }>;
+  find(taskId: string): Promise<TaskRecord | undefined>;
+  /** @throws ScanmqError `not_found`. */
+  get(taskId: string): Promise<TaskRecord>;
+  getMany(taskIds: readonly string[]): Promise<readonly (TaskRecord | undefined)[]>;
+  /**
+   * Changes the state with everything that belongs to the change, in one step.
+   * @returns the record afterwards.
+   * @throws ScanmqError `invalid_state` when the table of states forbids it, `not_found`; NotOwnerError.
+   */
+  transition(taskId: string, to: TaskState, change: TaskChange, options?: ChangeOptions): Promise<TaskRecord>;
+  /** Changes fields of a task that has not ended. Throws as `transition`. */
+  update(taskId: string, change: TaskChange, options?: ChangeOptions): Promise<void>;
+  /** Makes a run the owner of its task; `ended` when there is nothing left to run. */
+  beginRun(
+    taskId: string,
+    runToken: string,
+    attempt: number,
+  ): Promise<{ begun: true; crashes: number } | { begun: false }>;
+  /** Ids by creation, newest first. @param after an id of the page before. */
+  idsByCreation(after: string | undefined, count: number, state?: TaskState): Promise<readonly string[]>;
+  countByState(state: TaskState): Promise<number>;
+  /** Writes `task.json` anew from the record. */
+  copyToFile(taskId: string): Promise<void>;
+}
+
+const ALL_STATES = TASK_STATES.join(',');
+
+function encode(change: TaskChange): string[] {
+  return Object.entries(change).flatMap(([field, value]) =>
+    value === undefined ? [] : [field, JSON.stringify(value)],
+  );
+}
+
+function decode(fields: Record<string, string>): TaskRecord | undefined {
+  if (fields.task_id === undefined) return undefined;
+  const record: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) record[field] = JSON.parse(value);
+  return taskRecordSchema.parse(record);
+}
+
+/** Opens the store of task records (contract section 7; ARCHITECTURE.md, "Task records"). */
+export function createTaskStore(options: TaskStoreOptions): TaskStore {
+  const { redis, keys, dataDir, onFileError } = options;
+  const now = options.now ?? (() => new Date());
+
+  async function find(taskId: string): Promise<TaskRecord | undefined> {
+    if (!isTaskId(taskId)) return undefined;
+    return decode(await redis.hgetall(keys.record(taskId)));
+  }
+
+  async function get(taskId: string): Promise<TaskRecord> {
+    const record = await find(taskId);
+    if (!record) throw new ScanmqError('not_found', `There is no task ${taskId.slice(0, 80)}.`);
+    return record;
+  }
+
+  /** Two processes may write the file at once: whoever finds a newer record afterwards writes again. */
+  async function copyToFile(taskId: string): Promise<void> {
+    try {
+      for (let written = -1; ; ) {
+        const record = await find(taskId);
+        if (!record || record.revision === written) return;
+        await writeTaskFile(dataDir, record);
+        written = record.revision;
+      }
+    } catch (error) {
+      onFileError(taskId, error);
+    }
+  }
+
+  async function change(
+    taskId: string,
+    expected: readonly TaskState[],
+    to: TaskState | undefined,
+    fields: TaskChange,
+    runToken: string | undefined,
+  ): Promise<void> {
+    const answer = asTexts(
+      await changeTaskScript(
+        redis,
+        [keys.record(taskId), ...TASK_STATES.map((state) => keys.byState(state))],
+        [
+          taskId,
+          `,${expected.join(',')},`,
+          runToken ?? '',
+          to ?? '',
+          now().getTime(),
+          ALL_STATES,
+          ...encode(fields),
+        ],
+      ),
+    );
+    switch (answer[0]) {
+      case 'changed':
+        return;
+      case 'missing':
+        throw new ScanmqError('not_found', `There is no task ${taskId}.`);
+      case 'not_owner':
+        throw new NotOwnerError(taskId);
+      default:
+        throw new ScanmqError(
+          'invalid_state',
+          to === undefined
+            ? `The task is ${answer[1]} already.`
+            : `A task that is ${answer[1]} cannot become ${to}.`,
+        );
+    }
+  }
+
+  return {
+    find,
+    get,
+    copyToFile,
+
+    async create(record, { idempotencyTtlMs, sealedCredentials }) {
+      const recordKey = keys.record(record.task_id);
+      const answer = asTexts(
+        await createTaskScript(
+          redis,
+          [
+            recordKey,
+            record.idempotency_key === null
+              ? recordKey
+              : keys.idempotency(record.principal, record.idempotency_key),
+            keys.byCreation,
+            keys.byState('queued'),
+            sealedCredentials === undefined ? recordKey : keys.credentials(record.task_id),
+          ],
+          [
+            record.task_id,
+            record.request_hash,
+            record.idempotency_key === null ? 0 : Math.ceil(idempotencyTtlMs),
+            Date.parse(record.created_at),
+            sealedCredentials ?? '',
+            'task_id',
+            JSON.stringify(record.task_id),
+            'state',
+            JSON.stringify(record.state),
+            'revision',
+            JSON.stringify(record.revision),
+            ...encode(record),
+          ],
+        ),
+      );
+      if (answer[0] === 'known') {
+        return { created: false, taskId: answer[1] as TaskId, requestHash: answer[2] ?? '' };
+      }
+      await copyToFile(record.task_id);
+      return { created: true };
+    },
+
+    async getMany(taskIds) {
+      if (taskIds.length === 0) return [];
+      const pipeline = redis.pipeline();
+      for (const taskId of taskIds) pipeline.hgetall(keys.record(taskId));
+      const answers = (await pipeline.exec()) ?? [];
+      return answers.map(([error, fields]) => {
+        if (error) throw error;
+        return decode(fields as Record<string, string>);
+      });
+    },
+
+    async transition(taskId, to, fields, { runToken, cause } = {}) {
+      await change(taskId, statesLeadingTo(to, cause), to, fields, runToken);
+      await copyToFile(taskId);
+      return await get(taskId);
+    },
+
+    async update(taskId, fields, { runToken } = {}) {
+      await change(taskId, ['queued', 'running'], undefined, fields, runToken);
+    },
+
+    async beginRun(taskId, runToken, attempt) {
+      const answer = asTexts(await beginRunScript(redis, [keys.record(taskId)], [runToken, attempt]));
+      return answer[0] === 'begun' ? { begun: true, crashes: Number(answer[1]) } : { begun: false };
+    },
+
+    async idsByCreation(after, count, state) {
+      const index = state === undefined ? keys.byCreation : keys.byState(state);
+      if (after === undefined) return await redis.zrevrange(index, 0, count - 1);
+      const rank = await redis.zrevrank(index, after);
+      // the task of the cursor may have left this index: go on below its place in time
+      if (rank === null)
+        return await redis.zrevrangebyscore(index, `(${creationMs(after)}`, '-inf', 'LIMIT', 0, count);
+      return await redis.zrevrange(index, rank + 1, rank + count);
+    },
+
+    async countByState(state) {
+      return await redis.zcard(keys.byState(state));
+    },
+  };
+}
+
+/** Moment of creation, to the second, out of a task id. */
+function creationMs(taskId: string): number {
+  const match = /_(\d{4})(\d{2})(\d{2})_(\d{2})(\d{2})(\d{2})_/.exec(taskId);
+  if (!match) return 0;
+  const [, year, month, day, hour, minute, second] = match;
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
