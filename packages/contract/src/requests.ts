@@ -47,15 +47,10 @@ const submissionFields = {
     .enum(RESULT_PROFILES)
     .default('brief')
     .meta({ description: 'Result profile that get_scan_results uses by default for this task' }),
-  idempotency_key: z
-    .string()
-    .min(1)
-    .max(LIMITS.idempotencyKeyChars)
-    .optional()
-    .meta({
-      description:
-        'Any text of yours: repeating the same request with the same key returns the first task instead of starting a second scan',
-    }),
+  idempotency_key: z.string().min(1).max(LIMITS.idempotencyKeyChars).optional().meta({
+    description:
+      'Any text of yours: repeating the same request with the same key returns the first task instead of starting a second scan',
+  }),
   scanner_pool: poolNameSchema
     .optional()
     .meta({ description: 'Pool of scanners to use; the default pool when left out' }),
@@ -71,7 +66,7 @@ const submissionFields = {
   timeout_hours: z
     .number()
     .positive()
-    .max(24 * 31)
+    .max(24 * 24)
     .optional()
     .meta({
       description: 'The scan is stopped after this many hours; the limit of the service when left out',
@@ -230,15 +225,9 @@ export const listTasksParamsSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(LIMITS.listLimitMax).default(LIMITS.listLimitDefault),
   status_filter: taskStateSchema.optional().meta({ description: 'Only tasks in this state' }),
   scanner_pool: poolNameSchema.optional().meta({ description: 'Only tasks of this pool' }),
-  target_filter: z
-    .string()
-    .min(1)
-    .max(256)
-    .optional()
-    .meta({
-      description:
-        'Only tasks whose targets overlap this address, range or network, or contain this host name',
-    }),
+  target_filter: z.string().min(1).max(256).optional().meta({
+    description: 'Only tasks whose targets overlap this address, range or network, or contain this host name',
+  }),
   cursor: z.string().min(1).max(512).optional().meta({ description: 'next_cursor of the page before' }),
 });
 export type ListTasksParams = z.infer<typeof listTasksParamsSchema>;

@@ -72,13 +72,9 @@ const resultsFields = {
     // clamped, not refused: so did the earlier version, and its clients rely on it
     .transform((size) => Math.min(LIMITS.pageSizeMax, Math.max(LIMITS.pageSizeMin, size)))
     .meta({ description: `Findings per page, ${LIMITS.pageSizeMin} to ${LIMITS.pageSizeMax}` }),
-  schema_profile: z
-    .enum(RESULT_PROFILES)
-    .optional()
-    .meta({
-      description:
-        'Which fields: minimal, summary, brief or full; the profile of the submission when left out',
-    }),
+  schema_profile: z.enum(RESULT_PROFILES).optional().meta({
+    description: 'Which fields: minimal, summary, brief or full; the profile of the submission when left out',
+  }),
   custom_fields: z
     .array(z.string().min(1).max(128))
     .min(1)

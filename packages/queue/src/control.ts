@@ -1,43 +1,46 @@
 /**
- * Cancel from any process. BullMQ has no cross-process cancel: a flag in the record covers tasks that wait
- * and the moment of a hand-over, and a message reaches the process that runs the task now.
+ * Messages between processes. BullMQ has no cross-process cancel: a flag in the record covers tasks that wait and the
+ * moment of a hand-over, and a message reaches the process that runs the task now.
  */
+import { taskStateSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import type { Keys } from './keys.js';
 
-const messageSchema = z.object({ task_id: z.string(), action: z.enum(['cancel', 'look']) });
+export const controlMessageSchema = z.object({ task_id: z.string(), action: z.enum(['cancel', 'look']) });
+/** `cancel`: stop it. `look`: the sweep found the task overdue. */
+export type ControlMessage = z.infer<typeof controlMessageSchema>;
 
-/** `cancel`: stop it. `look`: read the record again (the sweep found the task overdue). */
-export type ControlMessage = z.infer<typeof messageSchema>;
-
-export async function publishControl(redis: Redis, keys: Keys, message: ControlMessage): Promise<void> {
-  await redis.publish(keys.control, JSON.stringify(message));
-}
+export const changeMessageSchema = z.object({ task_id: z.string(), state: taskStateSchema });
+/** A task has changed its state. */
+export type ChangeMessage = z.infer<typeof changeMessageSchema>;
 
 /**
- * Listens on a connection of its own.
- * @param onMessage called for each message; messages that do not parse are dropped.
+ * Listens to a channel on a connection of its own, which is opened again whenever it breaks. What was published
+ * meanwhile is lost: a message only saves time, the record is the truth.
+ * @param onMessage called for each message that has the form of the schema.
  * @returns stops listening.
  */
-export async function listenControl(
+export async function listen<S extends z.ZodType>(
   redis: Redis,
-  keys: Keys,
-  onMessage: (message: ControlMessage) => void,
+  channel: string,
+  schema: S,
+  onMessage: (message: z.output<S>) => void,
   onError: (error: Error) => void,
-): Promise<() => Promise<void>> {
+): Promise<() => void> {
   const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
   subscriber.on('error', onError);
   subscriber.on('message', (_channel: string, text: string) => {
-    try {
-      const message = messageSchema.safeParse(JSON.parse(text));
-      if (message.success) onMessage(message.data);
-    } catch {
-      // not ours
-    }
+    const message = schema.safeParse(parseJson(text));
+    if (message.success) onMessage(message.data);
   });
-  await subscriber.subscribe(keys.control);
-  return async () => {
-    subscriber.disconnect();
-  };
+  await subscriber.subscribe(channel);
+  return () => subscriber.disconnect();
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 export type { BindingCandidate, Bindings } from './binding.js';
 export { cancelMessage, mayHaveScan } from './cancel.js';
 export { connectionOptions } from './connection.js';
-export type { ControlMessage } from './control.js';
+export type { ChangeMessage, ControlMessage } from './control.js';
 export type { CredentialBox } from './credentials.js';
 export type { HealthStore } from './health-store.js';
 export { createKeys, instanceQueueName, type Keys, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';

@@ -15,6 +15,8 @@ export interface Keys {
   readonly health: string;
   /** Channel for cancel requests to whichever process runs the task. */
   readonly control: string;
+  /** Channel that tells of each change of state. */
+  readonly changes: string;
   record(taskId: string): string;
   byState(state: TaskState): string;
   idempotency(principal: string, key: string): string;
@@ -34,6 +36,7 @@ export function createKeys(prefix: string): Keys {
     bindings: `${own}bindings`,
     health: `${own}health`,
     control: `${own}control`,
+    changes: `${own}changes`,
     record: (taskId) => `${own}record:${taskId}`,
     byState: (state) => `${own}state:${state}`,
     // hashed: a key of any length and content, of any principal, cannot collide with another

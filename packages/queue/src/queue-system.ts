@@ -4,7 +4,13 @@ import type { Redis } from 'ioredis';
 import { type Bindings, createBindings } from './binding.js';
 import { cancelScan } from './cancel.js';
 import { type ConnectionRole, checkRedisSettings, connectRedis } from './connection.js';
-import { type ControlMessage, listenControl, publishControl } from './control.js';
+import {
+  type ChangeMessage,
+  type ControlMessage,
+  changeMessageSchema,
+  controlMessageSchema,
+  listen,
+} from './control.js';
 import { type CredentialBox, createCredentialBox } from './credentials.js';
 import { createHealthStore, type HealthStore } from './health-store.js';
 import { createKeys, type Keys } from './keys.js';
@@ -70,7 +76,10 @@ export interface QueueSystem {
   typicalDurationMs(pool: string): Promise<number>;
   sweep(): Promise<SweepReport>;
   applyLimits(pools: readonly PoolShape[]): Promise<void>;
-  listenControl(onMessage: (message: ControlMessage) => void): Promise<() => Promise<void>>;
+  /** @returns stops listening. */
+  listenControl(onMessage: (message: ControlMessage) => void): Promise<() => void>;
+  /** @returns stops listening. */
+  listenChanges(onMessage: (message: ChangeMessage) => void): Promise<() => void>;
   close(): Promise<void>;
 }
 
@@ -110,6 +119,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     onError: (queue, error) => onError(`queue ${queue}`, error),
   });
   const credentials = createCredentialBox(redis, keys, settings.credentialsKey);
+  const tell = async (taskId: string, action: ControlMessage['action']): Promise<void> => {
+    await redis.publish(keys.control, JSON.stringify({ task_id: taskId, action } satisfies ControlMessage));
+  };
   const submitDeps = { tasks, queues, now, ...settings };
   const statusDeps = { redis, keys, queues, tasks, now };
 
@@ -130,7 +142,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
           queues,
           credentials,
           now,
-          publish: (id) => publishControl(redis, keys, { task_id: id, action: 'cancel' }),
+          publish: (id) => tell(id, 'cancel'),
         },
         taskId,
         reason,
@@ -152,10 +164,13 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
         tasks,
         queues,
         now,
-        publishLook: (id) => publishControl(redis, keys, { task_id: id, action: 'look' }),
+        publishLook: (id) => tell(id, 'look'),
       }),
     applyLimits: (pools) => queues.applyLimits(pools),
-    listenControl: (onMessage) => listenControl(redis, keys, onMessage, (error) => onError('redis', error)),
+    listenControl: (onMessage) =>
+      listen(redis, keys.control, controlMessageSchema, onMessage, (error) => onError('redis', error)),
+    listenChanges: (onMessage) =>
+      listen(redis, keys.changes, changeMessageSchema, onMessage, (error) => onError('redis', error)),
     async close() {
       await queues.close();
       redis.disconnect();

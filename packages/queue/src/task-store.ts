@@ -10,6 +10,7 @@ import {
   taskRecordSchema,
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
+import type { ChangeMessage } from './control.js';
 import type { Keys } from './keys.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
@@ -211,6 +212,10 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
 
     async transition(taskId, to, fields, { runToken, cause } = {}) {
       await change(taskId, statesLeadingTo(to, cause), to, fields, runToken);
+      await redis.publish(
+        keys.changes,
+        JSON.stringify({ task_id: taskId, state: to } satisfies ChangeMessage),
+      );
       await copyToFile(taskId);
       return await get(taskId);
     },

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The built program lies in dist; this file is what npm links, so it must exist before anything is built.
+try {
+  await import('../dist/main.js');
+} catch (error) {
+  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  process.stderr.write(
+    `scanmq is not built yet: run "npm run setup" in the repository.\n(${error.message})\n`,
+  );
+  process.exitCode = 4;
+}

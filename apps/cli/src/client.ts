@@ -1,0 +1,125 @@
+import {
+  ERROR_CODES,
+  problemSchema,
+  type ResultsAnswer,
+  resultsAnswerSchema,
+  ScanmqError,
+  type ScanStatus,
+  scanStatusSchema,
+  submissionSchema,
+} from '@scanmq/contract';
+import got, { type Got, RequestError } from 'got';
+import { z } from 'zod';
+
+/** What the client commands need of the REST API. */
+export interface Client {
+  readonly url: string;
+  submit(body: Record<string, unknown>): Promise<ScanStatus & { idempotent_replay: boolean }>;
+  /** @param waitSeconds the service holds the answer until the task has ended, or this long. */
+  status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
+  findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
+  findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
+  cancel(taskId: string): Promise<void>;
+}
+
+/**
+ * A client for `SCANMQ_URL`.
+ * All its methods throw ScanmqError: the code of the service's problem document, or `unavailable` when it is not there.
+ */
+export function createClient(env: Readonly<Record<string, string | undefined>>): Client {
+  const url = (env.SCANMQ_URL ?? 'http://127.0.0.1:8835').replace(/\/+$/, '');
+  if (!URL.canParse(url)) throw new ScanmqError('invalid_request', `SCANMQ_URL is no URL: ${url}`);
+  const http: Got = got.extend({
+    prefixUrl: `${url}/api/v1`,
+    ...(env.SCANMQ_API_KEY === undefined
+      ? {}
+      : { headers: { authorization: `Bearer ${env.SCANMQ_API_KEY}` } }),
+    responseType: 'json',
+    throwHttpErrors: true,
+    followRedirect: false,
+    timeout: { connect: 5_000, response: 90_000 },
+    // a submission is repeated only where it carries an idempotency key, which the caller decides
+    retry: { limit: 2, methods: ['GET'] },
+  });
+
+  async function ask<S extends z.ZodType>(
+    schema: S,
+    request: Promise<{ body: unknown }>,
+  ): Promise<z.output<S>> {
+    try {
+      return schema.parse((await request).body);
+    } catch (error) {
+      throw asScanmqError(error, url);
+    }
+  }
+
+  return {
+    url,
+    submit: (body) =>
+      ask(
+        scanStatusSchema.extend({ idempotent_replay: submissionSchema.shape.idempotent_replay }),
+        http.post('scans', { json: body }),
+      ),
+    status: (taskId, waitSeconds) =>
+      ask(
+        scanStatusSchema,
+        http.get(`scans/${encodeURIComponent(taskId)}`, { searchParams: { wait: waitSeconds ?? 0 } }),
+      ),
+    findings: (taskId, query) =>
+      ask(
+        resultsAnswerSchema,
+        http.get(`scans/${encodeURIComponent(taskId)}/findings`, { searchParams: query }),
+      ),
+    findingLines: (taskId, query) =>
+      http.stream.get(`scans/${encodeURIComponent(taskId)}/findings`, {
+        searchParams: { ...query, format: 'ndjson', page: '0' },
+      }),
+    async cancel(taskId) {
+      await ask(
+        z.unknown(),
+        http.post(`scans/${encodeURIComponent(taskId)}/cancel`, {
+          json: { reason: 'cancelled on the command line' },
+        }),
+      );
+    },
+  };
+}
+
+/** The service's own error, or the reason why there was none. */
+export function asScanmqError(error: unknown, url: string): ScanmqError {
+  if (error instanceof ScanmqError) return error;
+  if (error instanceof z.ZodError) {
+    return new ScanmqError('unavailable', `${url} answers, but not like scanmq. Is SCANMQ_URL right?`, {
+      cause: error,
+    });
+  }
+  if (error instanceof RequestError) {
+    const problem = problemSchema.safeParse(parseBody(error.response?.body));
+    if (problem.success) {
+      const { code, detail, errors } = problem.data;
+      return new ScanmqError(code in ERROR_CODES ? code : 'internal', detail, { issues: errors ?? [] });
+    }
+    const what = error.response
+      ? `answered ${error.response.statusCode}`
+      : error.code === 'ECONNREFUSED'
+        ? 'is not there (connection refused)'
+        : `could not be reached (${error.code})`;
+    return new ScanmqError(
+      'unavailable',
+      `${url} ${what}. Start it with "scanmq gateway", or set SCANMQ_URL.`,
+      { cause: error },
+    );
+  }
+  return new ScanmqError('internal', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}
+
+function parseBody(body: unknown): unknown {
+  if (typeof body !== 'string') return body;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,177 @@
+import { createInterface } from 'node:readline';
+import { isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
+import { asScanmqError, type Client } from '../client.js';
+import { EXIT } from '../exit-codes.js';
+import type { ProgramIo } from '../program.js';
+import { createProgressLine } from '../progress-line.js';
+import { findingsTable, severityTable } from '../tables.js';
+
+const WAIT_SECONDS = 10;
+
+export interface ScanOptions {
+  readonly targets?: string;
+  readonly name: string;
+  readonly description?: string;
+  readonly pool?: string;
+  readonly instance?: string;
+  readonly template?: string;
+  readonly priority?: string;
+  readonly timeoutHours?: number;
+  readonly idempotencyKey?: string;
+  readonly wait?: boolean;
+  readonly json?: boolean;
+}
+
+/** `scanmq scan`. */
+export async function runScan(
+  io: ProgramIo,
+  client: Client,
+  targets: readonly string[],
+  options: ScanOptions,
+): Promise<number> {
+  const body = {
+    targets: [options.targets, ...targets].filter((part) => part !== undefined).join(','),
+    name: options.name,
+    description: options.description,
+    scanner_pool: options.pool,
+    scanner_instance: options.instance,
+    template: options.template,
+    priority: options.priority,
+    timeout_hours: options.timeoutHours,
+    idempotency_key: options.idempotencyKey,
+  };
+  const task = await client.submit(body);
+  if (!options.wait) {
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify(task)}\n`
+        : `${task.task_id} ${task.status}\nFollow it: scanmq status ${task.task_id} --wait\n`,
+    );
+    return EXIT.passed;
+  }
+  if (!options.json) io.stdout.write(`${task.task_id}\n`);
+  return await follow(io, client, task.task_id, options);
+}
+
+/** `scanmq status`. */
+export async function showStatus(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  options: { wait?: boolean; json?: boolean },
+): Promise<number> {
+  if (options.wait) return await follow(io, client, taskId, options);
+  const status = await client.status(taskId);
+  io.stdout.write(options.json ? `${JSON.stringify(status)}\n` : describe(status));
+  return exitCodeOf(status);
+}
+
+/** Follows a task to its end: a live line on a terminal, a line per change elsewhere. */
+export async function followToEnd(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  quiet: boolean,
+  signal?: AbortSignal,
+): Promise<ScanStatus> {
+  const line = createProgressLine(io.stderr);
+  try {
+    for (;;) {
+      // short waits, so that progress is seen; the service answers at once when the task ends
+      const status = await client.status(taskId, io.stderr.isTTY ? 1 : WAIT_SECONDS);
+      if (!quiet) line.show(status);
+      if (isTerminal(status.status) || signal?.aborted) return status;
+    }
+  } finally {
+    line.end();
+  }
+}
+
+async function follow(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  options: { json?: boolean },
+): Promise<number> {
+  const status = await followToEnd(io, client, taskId, options.json === true);
+  io.stdout.write(options.json ? `${JSON.stringify(status)}\n` : describe(status));
+  return exitCodeOf(status);
+}
+
+function exitCodeOf(status: ScanStatus): number {
+  return status.status === 'failed' || status.status === 'timeout' || status.status === 'cancelled'
+    ? EXIT.scanFailed
+    : EXIT.passed;
+}
+
+/** A task for people. */
+export function describe(status: ScanStatus): string {
+  const lines = [
+    `${status.name} (${status.task_id})`,
+    `  status     ${status.status}${status.status === 'running' ? `, ${status.progress} % (${status.scanner_status ?? 'starting'})` : ''}${status.queue_position === null ? '' : `, number ${status.queue_position} in the queue`}`,
+    `  targets    ${status.targets}`,
+    `  scanner    ${status.scanner_pool}${status.scanner_instance === null ? '' : `:${status.scanner_instance}`}${status.simulator ? '  (SIMULATOR: not a real scan)' : ''}`,
+  ];
+  if (status.error) lines.push(`  error      ${status.error.code}: ${status.error.message}`);
+  for (const warning of status.validation_warnings) lines.push(`  warning    ${warning}`);
+  if (status.authentication_status !== null && status.authentication_status !== 'not_applicable') {
+    lines.push(`  login      ${status.authentication_status}`);
+  }
+  const summary = status.results_summary;
+  if (summary)
+    lines.push(
+      '',
+      severityTable(summary),
+      `${summary.hosts_scanned} hosts, ${summary.total_findings} findings`,
+    );
+  return `${lines.join('\n')}\n`;
+}
+
+export interface ResultsOptions {
+  readonly profile?: string;
+  readonly fields?: string;
+  readonly filter?: string;
+  readonly sort?: string;
+  readonly json?: boolean;
+}
+
+/** `scanmq results`. */
+export async function printResults(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  options: ResultsOptions,
+): Promise<number> {
+  const query = {
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+    ...(options.fields === undefined ? {} : { fields: options.fields }),
+    ...(options.filter === undefined ? {} : { filters: options.filter }),
+    ...(options.sort === undefined ? {} : { sort: options.sort }),
+  };
+  if (options.json) {
+    try {
+      const lines = createInterface({
+        input: client.findingLines(taskId, query),
+        crlfDelay: Number.POSITIVE_INFINITY,
+      });
+      for await (const line of lines) if (line !== '') io.stdout.write(`${line}\n`);
+      return EXIT.passed;
+    } catch (error) {
+      throw asScanmqError(error, client.url);
+    }
+  }
+  const answer = await client.findings(taskId, {
+    sort: '-severity,host',
+    profile: 'summary',
+    ...query,
+    page_size: '100',
+  });
+  const total = answer.schema.total_vulnerabilities;
+  io.stdout.write(`${findingsTable(answer.vulnerabilities)}\n`);
+  io.stdout.write(
+    total > answer.vulnerabilities.length
+      ? `${answer.vulnerabilities.length} of ${total} findings; --json prints all, --filter narrows down (for example '{"severity":">=${SEVERITY_NAMES[3]}"}').\n`
+      : `${total} findings.\n`,
+  );
+  return EXIT.passed;
+}

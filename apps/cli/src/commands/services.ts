@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { readSettings } from '@scanmq/config';
+import { startGateway } from '@scanmq/gateway';
+import { createLogger } from '@scanmq/observability';
+import { startSimulator } from '@scanmq/simulator';
+import { startWorkerProcess } from '@scanmq/worker';
+import { EXIT } from '../exit-codes.js';
+import type { ProgramIo } from '../program.js';
+import { untilStopped } from '../until-stopped.js';
+
+/** `scanmq gateway`. */
+export async function runGateway(io: ProgramIo, version: string): Promise<number> {
+  const settings = readSettings(io.env);
+  const log = createLogger({ name: 'gateway', level: settings.logLevel });
+  const gateway = await startGateway({ settings, env: io.env, log, version });
+  await untilStopped({ log, reload: () => gateway.reload() });
+  await gateway.close();
+  return EXIT.passed;
+}
+
+/** `scanmq worker`. */
+export async function runWorker(io: ProgramIo): Promise<number> {
+  const settings = readSettings(io.env);
+  const log = createLogger({ name: 'worker', level: settings.logLevel });
+  const worker = await startWorkerProcess({ settings, env: io.env, log });
+  await untilStopped({ log, reload: () => worker.reload() });
+  const handedOver = await worker.close();
+  if (!handedOver) {
+    // the locks of what is left run out by themselves; another worker then goes on with the same scans
+    log.warn({ event: 'worker.grace_passed' }, 'SHUTDOWN_GRACE_SECONDS passed; ending anyway');
+    process.exit(EXIT.passed);
+  }
+  return EXIT.passed;
+}
+
+export interface SimulatorCommandOptions {
+  readonly port: number;
+  readonly controlPort: number;
+  readonly product: 'manager' | 'professional' | 'expert' | 'essentials';
+  readonly username: string;
+  readonly password?: string;
+  readonly scanSeconds: number;
+  readonly sample?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** `scanmq simulator`. */
+export async function runSimulator(io: ProgramIo, options: SimulatorCommandOptions): Promise<number> {
+  const password = options.password ?? randomBytes(12).toString('base64url');
+  const simulator = await startSimulator({
+    port: options.port,
+    controlPort: options.controlPort,
+    product: options.product,
+    username: options.username,
+    password,
+    scanDurationMs: options.scanSeconds * 1_000,
+    ...(options.sample ? { samples: [...options.sample] } : {}),
+  });
+  const facts = {
+    url: simulator.url,
+    control_url: simulator.controlUrl,
+    tls_fingerprint: simulator.fingerprint256,
+    username: options.username,
+    ...(options.password === undefined || options.json ? { password } : {}),
+  };
+  if (options.json) io.stdout.write(`${JSON.stringify(facts)}\n`);
+  else {
+    io.stdout.write(
+      `A simulated Nessus (no real scanner: it scans nothing and replays sample reports) listens.\n\n`,
+    );
+    for (const [name, value] of Object.entries(facts)) io.stdout.write(`  ${name.padEnd(16)} ${value}\n`);
+    io.stdout.write(
+      `\nFor a gateway and a worker:\n\n  export NESSUS_URL=${simulator.url} NESSUS_TLS_FINGERPRINT=${simulator.fingerprint256} \\\n    NESSUS_USERNAME=${options.username} NESSUS_PASSWORD='${password}'\n\nCtrl-C ends it.\n`,
+    );
+  }
+  await untilStopped({});
+  await simulator.close();
+  return EXIT.passed;
+}

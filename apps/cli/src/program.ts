@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { createClient } from './client.js';
+import { runDemo } from './commands/demo.js';
+import { printResults, runScan, showStatus } from './commands/scans.js';
+import { runGateway, runSimulator, runWorker } from './commands/services.js';
+
+export interface ProgramIo {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+export const VERSION: string = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+/** The `scanmq` command; `run` answers with the exit code of the process. */
+export function createProgram(io: ProgramIo): { run(args: readonly string[]): Promise<number> } {
+  let exitCode = 0;
+  const exits =
+    <A extends unknown[]>(action: (...args: A) => Promise<number>) =>
+    async (...args: A): Promise<void> => {
+      exitCode = await action(...args);
+    };
+  const client = () => createClient(io.env);
+
+  const program = new Command('scanmq')
+    .description('Queues and runs Nessus vulnerability scans.')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError('(scanmq --help lists the commands)')
+    .addHelpText(
+      'after',
+      `
+Services read their settings from the environment (see .env.example); client commands talk to SCANMQ_URL
+(http://127.0.0.1:8835). Exit codes: 0 passed, 1 the gate failed, 2 usage, 3 the scan failed, timed out or was
+cancelled, 4 the service could not be reached or refused, 5 the gate could not judge.`,
+    );
+
+  program
+    .command('demo')
+    .description('start everything against the bundled simulator, run one scan, and stay up until Ctrl-C')
+    .option(
+      '--port <port>',
+      'port of the gateway (default: 8835, or any free one when that is taken)',
+      toPort,
+    )
+    .option('--scan-seconds <seconds>', 'how long the simulated scan takes', toNumber, 20)
+    .option('--once', 'end after the scan instead of staying up')
+    .action(
+      exits((options: { port?: number; scanSeconds: number; once?: boolean }) =>
+        runDemo(io, { version: VERSION, ...options }),
+      ),
+    );
+
+  program
+    .command('gateway')
+    .description('start the HTTP process: MCP, REST, dashboard')
+    .action(exits(() => runGateway(io, VERSION)));
+  program
+    .command('worker')
+    .description('start a scan process')
+    .action(exits(() => runWorker(io)));
+  program
+    .command('simulator')
+    .description('start a simulated Nessus server on 127.0.0.1, for development and demonstrations')
+    .option('--port <port>', 'HTTPS port (0 = any free)', toPort, 8834)
+    .option('--control-port <port>', 'port of the control address, plain HTTP (0 = any free)', toPort, 8833)
+    .addOption(
+      new Option('--product <product>', 'which product to behave like')
+        .choices(['manager', 'professional', 'expert', 'essentials'])
+        .default('manager'),
+    )
+    .option('--username <name>', 'user that may log in', 'simulator')
+    .option('--password <password>', 'password of that user (default: a random one, printed)')
+    .option('--scan-seconds <seconds>', 'how long a scan takes', toNumber, 60)
+    .option('--sample <file...>', '.nessus or .nessus.gz files to replay instead of the bundled ones')
+    .option('--json', 'print one line of JSON when it listens')
+    .action(exits((options) => runSimulator(io, options)));
+
+  program
+    .command('scan')
+    .description('submit a scan')
+    .argument('[targets...]', 'addresses, ranges, networks or host names')
+    .option('--targets <targets>', 'the same, as one text')
+    .requiredOption('--name <name>', 'name of the scan')
+    .option('--description <text>', 'why this scan is made')
+    .option('--pool <pool>', 'pool of scanners')
+    .option('--instance <instance>', 'one instance of the pool')
+    .option('--template <template>', 'Nessus template')
+    .addOption(new Option('--priority <priority>', 'who waits for whom').choices(PRIORITIES))
+    .option('--timeout-hours <hours>', 'stop the scan after this many hours', toNumber)
+    .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
+    .option('--wait', 'follow the scan until it has ended')
+    .option('--json', 'print JSON')
+    .action(exits((targets: string[], options) => runScan(io, client(), targets, options)));
+
+  program
+    .command('status')
+    .description('show one task')
+    .argument('<task_id>')
+    .option('--wait', 'follow the scan until it has ended')
+    .option('--json', 'print JSON')
+    .action(exits((taskId: string, options) => showStatus(io, client(), taskId, options)));
+
+  program
+    .command('results')
+    .description('print the findings of a completed task')
+    .argument('<task_id>')
+    .addOption(new Option('--profile <profile>', 'which fields').choices(RESULT_PROFILES))
+    .option('--fields <fields>', 'exactly these fields, comma separated')
+    .option('--filter <json>', 'filters as JSON, for example \'{"severity":">=high"}\'')
+    .option('--sort <fields>', 'fields to sort by, comma separated, - for descending')
+    .option('--json', 'print one JSON document per finding instead of a table')
+    .action(exits((taskId: string, options) => printResults(io, client(), taskId, options)));
+
+  return {
+    async run(args) {
+      await program.parseAsync([...args], { from: 'user' });
+      return exitCode;
+    },
+  };
+}
+
+function toNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}
+
+function toPort(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('expected a port, 0 to 65535');
+  return value;
+}

@@ -1,0 +1,49 @@
+import { type ResultsSummary, SEVERITY_NAMES, type SeverityName } from '@scanmq/contract';
+import Table from 'cli-table3';
+import colors from 'picocolors';
+
+const PAINT: Readonly<Record<SeverityName, (text: string) => string>> = {
+  critical: (text) => colors.bold(colors.red(text)),
+  high: colors.red,
+  medium: colors.yellow,
+  low: colors.cyan,
+  info: colors.dim,
+};
+
+// cli-table3 colours its borders by itself; plain ones read well everywhere
+const STYLE = { head: [], border: [] };
+
+/** Findings by severity, the worst first. */
+export function severityTable(summary: ResultsSummary): string {
+  const table = new Table({ head: ['severity', 'findings'], colAligns: ['left', 'right'], style: STYLE });
+  for (const name of [...SEVERITY_NAMES].reverse())
+    table.push([PAINT[name](name), String(summary.severity_breakdown[name])]);
+  return table.toString();
+}
+
+/** Findings, one a row, cut to a terminal's width. Text of scanned hosts is stripped of control characters. */
+export function findingsTable(findings: readonly Record<string, unknown>[]): string {
+  const table = new Table({
+    head: ['severity', 'host', 'plugin', 'name', 'cvss', 'cve'],
+    colWidths: [10, 22, 9, 48, 6, 24],
+    style: STYLE,
+  });
+  for (const finding of findings) {
+    const severity = SEVERITY_NAMES[Number(finding.severity)] ?? 'info';
+    const cves = Array.isArray(finding.cve) ? finding.cve : [];
+    table.push([
+      PAINT[severity](severity),
+      safe(finding.host),
+      safe(finding.plugin_id),
+      safe(finding.plugin_name),
+      safe(finding.cvss_score),
+      safe(cves.length > 1 ? `${cves[0]} +${cves.length - 1}` : cves[0]),
+    ]);
+  }
+  return table.toString();
+}
+
+function safe(value: unknown): string {
+  // a terminal obeys control characters: a scanned host must not be able to send it any
+  return value === undefined || value === null ? '' : String(value).replace(/\p{C}/gu, '');
+}

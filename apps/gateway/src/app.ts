@@ -1,0 +1,67 @@
+import { LIMITS } from '@scanmq/contract';
+import type { Logger } from '@scanmq/observability';
+import type { QueueSystem } from '@scanmq/queue';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { installMcp } from './mcp-adapter.js';
+import { installErrors } from './plugins/errors.js';
+import { installHostGuard } from './plugins/host-guard.js';
+import { type Dashboard, installDashboard } from './routes/dashboard.js';
+import { fleetRoutes } from './routes/fleet.js';
+import { healthRoutes } from './routes/health.js';
+import { scanRoutes } from './routes/scans.js';
+import type { ScanService } from './scan-service.js';
+import { createTools } from './tools/table.js';
+
+export interface AppDeps {
+  readonly service: ScanService;
+  readonly queue: QueueSystem;
+  readonly dataDir: string;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** Whoever asks, as long as there are no API keys: then the gateway binds to loopback only. */
+const LOCAL_PRINCIPAL = 'local';
+
+/** Puts the HTTP application together; starting it is `server.ts`. */
+export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; dashboard: Dashboard }> {
+  const app = Fastify({
+    loggerInstance: deps.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: LIMITS.requestBodyBytes,
+    requestTimeout: 30_000,
+    routerOptions: { maxParamLength: 200 },
+    forceCloseConnections: 'idle',
+  });
+  installErrors(app);
+  installHostGuard(app);
+  healthRoutes(app, { queue: deps.queue, dataDir: deps.dataDir });
+  await app.register(
+    async (api) => {
+      scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+      fleetRoutes(api, deps.service);
+    },
+    { prefix: '/api/v1' },
+  );
+  installMcp(app, {
+    tools: createTools(deps.service),
+    version: deps.version,
+    contextOf: (request) => ({ principal: LOCAL_PRINCIPAL, traceId: request.traceId }),
+  });
+  const dashboard = await installDashboard(app, deps.queue);
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.url.startsWith('/health') || request.url.startsWith('/dashboard')) return;
+    deps.log.info(
+      {
+        event: 'http.request',
+        method: request.method,
+        path: request.url.split('?')[0],
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        trace_id: request.traceId,
+      },
+      'request',
+    );
+  });
+  return { app, dashboard };
+}

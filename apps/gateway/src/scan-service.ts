@@ -1,0 +1,273 @@
+/**
+ * What users can do, once for every front: REST and MCP call these functions and nothing below them.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Settings } from '@scanmq/config';
+import {
+  type CancelAnswer,
+  InvalidRequestError,
+  isTerminal,
+  type ListTasksParams,
+  parseTargets,
+  type poolListSchema,
+  type poolStatusSchema,
+  type QueueStatus,
+  type ResultsAnswer,
+  type ResultsQuery,
+  ScanmqError,
+  type ScannerView,
+  type ScanRequest,
+  type ScanStatus,
+  type Submission,
+  type scannerListSchema,
+  type TaskList,
+  type TaskRecord,
+  toScanStatus,
+} from '@scanmq/contract';
+import { openResults, type Results } from '@scanmq/findings';
+import {
+  checkTargetPolicy,
+  type HealthMonitor,
+  placeScan,
+  poolCapacity,
+  RAW_EXPORT,
+  SCANNER_TYPE,
+  type TargetPolicy,
+} from '@scanmq/processor';
+import { type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
+import type { ScannerRegistry } from '@scanmq/scanners';
+import type { z } from 'zod';
+import type { TaskWaiter } from './task-waiter.js';
+
+export interface ScanServiceDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly monitor: HealthMonitor;
+  readonly policy: TargetPolicy;
+  readonly waiter: TaskWaiter;
+  readonly settings: Pick<Settings, 'dataDir'>;
+  readonly now: () => Date;
+}
+
+export interface ScanService {
+  submit(request: ScanRequest, context: SubmitContext): Promise<{ submission: Submission; task: ScanStatus }>;
+  status(taskId: string): Promise<ScanStatus>;
+  /** As `status`, but not before the task has ended or the time is over. */
+  waitForEnd(taskId: string, waitMs: number, signal: AbortSignal): Promise<ScanStatus>;
+  list(params: ListTasksParams): Promise<TaskList>;
+  cancel(taskId: string, reason: string, by: string): Promise<CancelAnswer>;
+  results(taskId: string, query: ResultsQuery): Promise<ResultsAnswer>;
+  /** The answer of `results` as lines of JSON, one after the other, however many. */
+  streamResults(taskId: string, query: ResultsQuery): Promise<AsyncIterable<string>>;
+  /** The raw export, byte for byte; also of a task whose export turned out to be invalid. */
+  rawExport(taskId: string): Promise<{ stream: Readable; bytes: number; fileName: string }>;
+  scanners(pool: string | undefined): Promise<z.infer<typeof scannerListSchema>>;
+  pools(): z.infer<typeof poolListSchema>;
+  poolStatus(pool: string | undefined): Promise<z.infer<typeof poolStatusSchema>>;
+  queueStatus(pool: string | undefined): Promise<QueueStatus>;
+}
+
+/** How long a submission waits for a scanner that nobody has asked yet whether it can launch scans at all. */
+const FIRST_PROBE_MS = 5_000;
+
+export function createScanService(deps: ScanServiceDeps): ScanService {
+  const { queue, registry } = deps;
+
+  function knownPool(pool: string | undefined): string {
+    const name = pool ?? registry.defaultPool;
+    if (registry.pools().includes(name)) return name;
+    throw new InvalidRequestError(
+      `There is no pool '${name}'. Known pools: ${registry.pools().join(', ')}.`,
+      [{ path: 'scanner_pool', message: `expected one of ${registry.pools().join(', ')}` }],
+    );
+  }
+
+  async function describe(task: TaskRecord): Promise<ScanStatus> {
+    if (isTerminal(task.state)) return toScanStatus(task);
+    const typicalMs = await queue.typicalDurationMs(task.scanner_pool);
+    if (task.state === 'queued') {
+      const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));
+      const eta =
+        wait.position === null ? null : new Date(deps.now().getTime() + wait.minutes * 60_000 + typicalMs);
+      return toScanStatus(task, { queue_position: wait.position, eta: eta?.toISOString() ?? null });
+    }
+    const startedMs = Date.parse(task.started_at ?? task.created_at);
+    const etaMs = Math.max(startedMs + typicalMs, deps.now().getTime());
+    return toScanStatus(task, { eta: new Date(etaMs).toISOString() });
+  }
+
+  async function scannerViews(pool: string | undefined): Promise<ScannerView[]> {
+    const [health, load] = await Promise.all([queue.health.all(), queue.bindings.load()]);
+    return registry.instances(pool).map((instance) => {
+      const known = health.get(instance.instanceKey);
+      const active = load.get(instance.instanceKey) ?? 0;
+      const limit = instance.maxConcurrentScans;
+      return {
+        scanner_type: SCANNER_TYPE,
+        pool: instance.pool,
+        instance_id: instance.instanceId,
+        instance_key: instance.instanceKey,
+        name: instance.name,
+        url: instance.url,
+        enabled: instance.enabled,
+        healthy: known?.healthy ?? null,
+        circuit: known?.healthy === false ? 'open' : 'closed',
+        mode: known?.mode ?? 'unknown',
+        reason: known?.reason ?? null,
+        max_concurrent_scans: limit,
+        active_scans: active,
+        available_capacity: instance.enabled ? Math.max(0, limit - active) : 0,
+        utilization_pct: Math.round((active / limit) * 1000) / 10,
+        version: known?.version ?? null,
+        licence: known?.licence ?? null,
+        simulator: known?.simulator ?? false,
+      };
+    });
+  }
+
+  async function resultsOf(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
+    const task = await queue.tasks.get(taskId);
+    if (task.state !== 'completed') {
+      throw new ScanmqError(
+        'invalid_state',
+        isTerminal(task.state)
+          ? `The task is ${task.state}: it has no results.`
+          : `The task is ${task.state}: results exist once it is completed.`,
+      );
+    }
+    return {
+      task,
+      results: await openResults(taskDirectory(deps.settings.dataDir, taskId), {
+        defaultProfile: task.schema_profile,
+        extraMetadata: metadataOf(task),
+      }),
+    };
+  }
+
+  return {
+    async submit(request, context) {
+      const targets = parseTargets(request.targets);
+      await checkTargetPolicy(targets, deps.policy);
+      const pool = request.scanner_pool ?? registry.defaultPool;
+      await deps.monitor.ensureKnown(registry.instances(pool), FIRST_PROBE_MS);
+      const placement = placeScan(registry, await queue.health.all(), request);
+      const { task, replay } = await queue.submit(request, placement, context);
+      const status = await describe(task);
+      const pinned = task.pinned_instance ?? task.scanner_instance;
+      const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));
+      return {
+        task: status,
+        submission: {
+          task_id: task.task_id,
+          trace_id: task.trace_id,
+          status: task.state,
+          scan_type: task.scan_type,
+          scanner_type: task.scanner_type,
+          scanner_pool: task.scanner_pool,
+          scanner_instance: pinned,
+          scanner_url:
+            registry.instances(task.scanner_pool).find((instance) => instance.instanceId === pinned)?.url ??
+            null,
+          queue_position: wait.position,
+          estimated_wait_minutes: wait.minutes,
+          message: replay
+            ? 'This idempotency key was used before for the same request: this is the task it made.'
+            : 'The scan is queued. Follow it with get_scan_status.',
+          idempotent_replay: replay,
+        },
+      };
+    },
+
+    status: async (taskId) => describe(await queue.tasks.get(taskId)),
+
+    async waitForEnd(taskId, waitMs, signal) {
+      const until = Date.now() + waitMs;
+      for (;;) {
+        // listening begins before the look, so that no change falls between the two
+        const changed = deps.waiter.nextChange(taskId, Math.max(0, until - Date.now()), signal);
+        const task = await queue.tasks.get(taskId);
+        if (isTerminal(task.state) || Date.now() >= until || signal.aborted) {
+          changed.stop();
+          return await describe(task);
+        }
+        await changed.done;
+      }
+    },
+
+    async list(params) {
+      const page = await queue.list(params);
+      const tasks = await Promise.all(page.tasks.map(describe));
+      return { tasks, total: tasks.length, next_cursor: page.nextCursor };
+    },
+
+    cancel: (taskId, reason, by) => queue.cancel(taskId, reason, by),
+
+    async results(taskId, query) {
+      const { results } = await resultsOf(taskId);
+      return await results.query(query);
+    },
+
+    async streamResults(taskId, query) {
+      const { results } = await resultsOf(taskId);
+      return results.stream(query);
+    },
+
+    async rawExport(taskId) {
+      const task = await queue.tasks.get(taskId);
+      const path = join(taskDirectory(deps.settings.dataDir, taskId), RAW_EXPORT);
+      const facts = await stat(path).catch(() => undefined);
+      if (!facts) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
+      return { stream: createReadStream(path), bytes: facts.size, fileName: `${taskId}.nessus` };
+    },
+
+    async scanners(pool) {
+      const scanners = await scannerViews(pool === undefined ? undefined : knownPool(pool));
+      return { scanners, total: scanners.length, pools: [...registry.pools()] };
+    },
+
+    pools: () => ({ pools: [...registry.pools()], default_pool: registry.defaultPool }),
+
+    async poolStatus(pool) {
+      const name = knownPool(pool);
+      const scanners = await scannerViews(name);
+      const capacity = poolCapacity(registry, name);
+      const active = scanners.reduce((sum, scanner) => sum + scanner.active_scans, 0);
+      return {
+        pool: name,
+        scanner_type: SCANNER_TYPE,
+        total_scanners: scanners.length,
+        total_capacity: capacity,
+        total_active: active,
+        available_capacity: Math.max(0, capacity - active),
+        utilization_pct: capacity === 0 ? 0 : Math.round((active / capacity) * 1000) / 10,
+        scanners,
+      };
+    },
+
+    async queueStatus(pool) {
+      const name = knownPool(pool);
+      return await queue.status(name, poolCapacity(registry, name));
+    },
+  };
+}
+
+/** What the results say of the task they belong to. */
+function metadataOf(task: TaskRecord): Record<string, unknown> {
+  return {
+    task_id: task.task_id,
+    name: task.name,
+    targets: task.targets,
+    scan_type: task.scan_type,
+    scanner_pool: task.scanner_pool,
+    scanner_instance: task.scanner_instance,
+    started_at: task.started_at,
+    completed_at: task.completed_at,
+    authentication_status: task.authentication_status,
+    validation_warnings: task.validation_warnings,
+    results_summary: task.results_summary,
+    simulator: task.simulator,
+  };
+}

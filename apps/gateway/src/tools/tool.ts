@@ -1,0 +1,93 @@
+/** Tools, free of any MCP SDK: the adapters on the wire only carry them. */
+import { parseOrThrow } from '@scanmq/contract';
+import { z } from 'zod';
+
+export interface ToolContext {
+  readonly principal: string;
+  readonly traceId: string;
+}
+
+/** The four hints of MCP; every tool sets all of them, the defaults of the protocol are the pessimistic ones. */
+export interface ToolAnnotations {
+  readonly readOnlyHint: boolean;
+  readonly destructiveHint: boolean;
+  readonly idempotentHint: boolean;
+  readonly openWorldHint: boolean;
+}
+
+export interface ToolAnswer {
+  /** Fits the output schema of the tool. */
+  readonly structured: Record<string, unknown>;
+  /** The same as text; JSON of `structured` when left out. */
+  readonly text?: string;
+}
+
+export interface Tool {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly inputSchema: Record<string, unknown>;
+  readonly outputSchema: Record<string, unknown>;
+  readonly annotations: ToolAnnotations;
+  /** @throws ScanmqError; the adapter turns it into a result with `isError`. */
+  call(args: unknown, context: ToolContext): Promise<ToolAnswer>;
+}
+
+export interface ToolDefinition<I extends z.ZodType, O extends z.ZodType> {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly input: I;
+  readonly output: O;
+  readonly annotations: ToolAnnotations;
+  readonly run: (
+    input: z.output<I>,
+    context: ToolContext,
+  ) => Promise<{ structured: z.input<O>; text?: string }>;
+}
+
+/** Makes a tool out of its definition; the schemas are converted once, not per request. */
+export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition: ToolDefinition<I, O>): Tool {
+  const { name, title, description, annotations } = definition;
+  return {
+    name,
+    title,
+    description,
+    annotations,
+    inputSchema: z.toJSONSchema(definition.input, { io: 'input' }),
+    outputSchema: z.toJSONSchema(definition.output, { io: 'output' }),
+    async call(args, context) {
+      const { structured, text } = await definition.run(
+        parseOrThrow(definition.input, args ?? {}, 'call'),
+        context,
+      );
+      // an object without a prototype of its own, and without undefined fields, as it goes over the wire
+      const plain = JSON.parse(JSON.stringify(structured)) as Record<string, unknown>;
+      return text === undefined ? { structured: plain } : { structured: plain, text };
+    },
+  };
+}
+
+/** Only looks. Its text comes from scanners and scanned hosts, hence the open world. */
+export const READS: ToolAnnotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: true,
+};
+
+/** Makes a scanner send packets to hosts: not to be done lightly. */
+export const SCANS: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: false,
+  openWorldHint: true,
+};
+
+/** Ends something; asking twice changes nothing more. */
+export const STOPS: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: true,
+};

@@ -1,0 +1,1 @@
+export { startWorkerProcess, type WorkerProcess, type WorkerProcessOptions } from './worker.js';

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parseTargets, ScannerError } from '@scanmq/contract';
+import { type IngestResult, ingestExport } from '@scanmq/findings';
+import { taskDirectory } from '@scanmq/queue';
+import { sleep } from './interruption.js';
+import { patiently, type RunContext } from './run-context.js';
+
+/** Exports asked for before the attempt fails; a failed or broken one needs a new file (nessus-api.md section 6.2). */
+const EXPORTS = 3;
+const EXPORT_LOOK_MS = 2_000;
+/** Small exports are ready within seconds, very large ones take tens of minutes. */
+const EXPORT_READY_MS = 60 * 60_000;
+
+/** Name of the raw export in the directory of a task (contract section 7). */
+export const RAW_EXPORT = 'scan_native.nessus';
+
+/**
+ * Exports the run, streams the bytes to disk, reads and checks them, and stores the findings.
+ * A broken or unusable export is asked for again; the bytes of the last one are kept either way.
+ * @throws ScannerError `export_failed` (retryable), `invalid_export` (not retryable).
+ */
+export async function collectResults(ctx: RunContext, scanId: number): Promise<IngestResult> {
+  const directory = taskDirectory(ctx.deps.settings.dataDir, ctx.task.task_id);
+  await mkdir(directory, { recursive: true });
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const { bytes, sha256 } = await exportToDisk(ctx, scanId, directory);
+      const result = await ingestExport({
+        taskDir: directory,
+        scanType: ctx.task.scan_type,
+        targets: parseTargets(ctx.task.targets),
+        endedAs: ctx.checkpoint().ended_as ?? 'completed',
+      });
+      await ctx.save({ export: { bytes, sha256 } });
+      return result;
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (!(error instanceof ScannerError) || tries >= EXPORTS) throw error;
+      if (error.code !== 'export_failed' && error.code !== 'invalid_export') throw error;
+      ctx.log.warn({ event: 'export.again', reason: error.message, tries }, 'asking for a new export');
+      await ctx.note(`Export ${tries} of ${EXPORTS} is not usable: ${error.message}`);
+      await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), ctx.signal);
+    }
+  }
+}
+
+async function exportToDisk(
+  ctx: RunContext,
+  scanId: number,
+  directory: string,
+): Promise<{ bytes: number; sha256: string }> {
+  const { scanner, signal } = ctx;
+  const failed = (message: string): ScannerError =>
+    new ScannerError('export_failed', message, { instanceKey: scanner.instanceKey, operation: 'export' });
+
+  const fileId = await patiently(ctx, 'export', () =>
+    scanner.requestExport(scanId, ctx.checkpoint().history_id, signal),
+  ).catch((error: unknown) => {
+    // a repeated request only makes another file: an unknown outcome needs no look here
+    if (error instanceof ScannerError && error.retryable === 'unknown_outcome') throw failed(error.message);
+    throw error;
+  });
+  const giveUpAt = Date.now() + EXPORT_READY_MS;
+  for (;;) {
+    const state = await patiently(ctx, 'export status', () => scanner.exportState(scanId, fileId, signal));
+    if (state === 'ready') break;
+    if (state === 'failed') throw failed('The scanner failed to make the export.');
+    if (state === 'gone') throw failed('The scanner dropped the export before it was fetched.');
+    if (Date.now() > giveUpAt)
+      throw failed(`The export was not ready within ${EXPORT_READY_MS / 60_000} minutes.`);
+    await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), signal);
+  }
+  await ctx.report(97, 'exporting');
+
+  const temporary = join(directory, `.${RAW_EXPORT}.part`);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  try {
+    const download = await patiently(ctx, 'download', () => scanner.downloadExport(scanId, fileId, signal));
+    await pipeline(download, counted, createWriteStream(temporary, { mode: 0o640 }), { signal });
+  } catch (error) {
+    await rm(temporary, { force: true });
+    signal.throwIfAborted();
+    throw error instanceof ScannerError && error.code !== 'scanner_unreachable'
+      ? error
+      : failed(`The download of the export broke off after ${bytes} bytes.`);
+  }
+  await flushToDisk(temporary);
+  await rename(temporary, join(directory, RAW_EXPORT));
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+async function flushToDisk(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,90 @@
+import type { Settings } from '@scanmq/config';
+import { type Checkpoint, ScannerError, type TaskRecord } from '@scanmq/contract';
+import type { Logger } from '@scanmq/observability';
+import type { QueueSystem } from '@scanmq/queue';
+import type { Scanner, ScannerRegistry } from '@scanmq/scanners';
+import { sleep } from './interruption.js';
+import type { TargetPolicy } from './target-policy.js';
+
+export type ProcessorSettings = Pick<
+  Settings,
+  'dataDir' | 'pollIntervalMs' | 'maxAttempts' | 'retryBackoffMs' | 'scannerOutageMs' | 'maxCrashes'
+>;
+
+export interface ProcessorDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly settings: ProcessorSettings;
+  readonly policy: TargetPolicy;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+/** What each step of a run gets. One run is one worker's go at a task; a task may need several. */
+export interface RunContext {
+  readonly deps: ProcessorDeps;
+  /** As it was when the run began; what changes since is in `checkpoint`. */
+  readonly task: TaskRecord;
+  readonly scanner: Scanner;
+  /** Aborted by any interruption. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** What has been done so far. */
+  checkpoint(): Checkpoint;
+  /**
+   * Writes what was done, or is about to be done. Refused when another run owns the task: therefore called before
+   * every step that must not happen twice.
+   * @throws NotOwnerError
+   */
+  save(change: Partial<Checkpoint>): Promise<void>;
+  /** Publishes progress (0–100, never falling) and the scanner's own word, on change only. */
+  report(progressPercent: number, scannerStatus: string): Promise<void>;
+  /** A line in the job's log on the dashboard. */
+  note(line: string): Promise<void>;
+}
+
+/** A scan that was launched is waited for longer than one that was not: giving it up wastes up to a day. */
+const LAUNCHED_PATIENCE = 6;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** True for a scanner that is away for now. A name that does not exist is a mistake, not an outage. */
+function isOutage(error: unknown): error is ScannerError {
+  if (!(error instanceof ScannerError) || error.code !== 'scanner_unreachable' || error.retryable !== 'yes')
+    return false;
+  return !(error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ENOTFOUND');
+}
+
+/**
+ * Does something that is safe to repeat (a read, or a write that surely did not happen), waiting out an outage of
+ * the scanner for as long as the settings allow.
+ * @throws whatever ends it: another kind of error, the same after the patience is over, an interruption.
+ */
+export async function patiently<T>(ctx: RunContext, what: string, operation: () => Promise<T>): Promise<T> {
+  const { scannerOutageMs, pollIntervalMs } = ctx.deps.settings;
+  const patienceMs =
+    ctx.checkpoint().launch_intent === undefined ? scannerOutageMs : scannerOutageMs * LAUNCHED_PATIENCE;
+  const giveUpAt = Date.now() + patienceMs;
+  let pauseMs = Math.min(1_000, pollIntervalMs);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await operation();
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (!isOutage(error) || Date.now() + pauseMs > giveUpAt) throw error;
+      if (tries === 1) {
+        ctx.log.warn(
+          { event: 'scanner.away', operation: what, reason: error.message },
+          'waiting for the scanner',
+        );
+        await ctx.note(`Waiting for the scanner (${what}): ${error.message}`);
+      }
+    }
+    await sleep(pauseMs, ctx.signal);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS, Math.max(1_000, pollIntervalMs));
+  }
+}
+
+/** Text that marks a scan on a scanner as ours, of this task and of no earlier try of it. */
+export function scanMarker(task: Pick<TaskRecord, 'task_id'>, generation: number): string {
+  return generation === 1 ? `[scanmq ${task.task_id}]` : `[scanmq ${task.task_id} #${generation}]`;
+}

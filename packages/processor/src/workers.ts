@@ -1,0 +1,144 @@
+import type { Settings } from '@scanmq/config';
+import type { ScanmqError } from '@scanmq/contract';
+import type { Logger } from '@scanmq/observability';
+import {
+  instanceQueueName,
+  MAINTENANCE_QUEUE,
+  type PoolShape,
+  poolQueueName,
+  type QueueSystem,
+  type ScanJobData,
+  type ScanJobOutcome,
+} from '@scanmq/queue';
+import { Worker, type WorkerOptions } from 'bullmq';
+import type { ScanProcessor } from './scan-job.js';
+
+export interface ScanWorkersOptions {
+  readonly queue: QueueSystem;
+  readonly processor: ScanProcessor;
+  readonly settings: Pick<Settings, 'workerLockMs' | 'stalledCheckMs' | 'retryBackoffMs' | 'shutdownGraceMs'>;
+  readonly log: Logger;
+  /** How often the sweep looks for what a crash left behind. */
+  readonly sweepIntervalMs: number;
+}
+
+export interface ScanWorkers {
+  /** Takes jobs of these pools from now on; limits and pools may change while scans run. */
+  update(pools: readonly PoolShape[]): Promise<void>;
+  /**
+   * Stops taking jobs and hands the running ones to other workers; the scans go on.
+   * @returns false when the grace time passed first.
+   */
+  close(): Promise<boolean>;
+}
+
+const LONGEST_BACKOFF_MS = 10 * 60_000;
+
+/**
+ * Wait before the next attempt: doubled each time, with some jitter so that many tasks do not come back at once.
+ * @param attemptsMade attempts that have failed, from 1.
+ */
+export function backoffMs(
+  baseMs: number,
+  attemptsMade: number,
+  error: Error | undefined,
+  random: () => number,
+): number {
+  const doubled = Math.min(LONGEST_BACKOFF_MS, baseMs * 2 ** (attemptsMade - 1));
+  const asked = ((error as Partial<ScanmqError> | undefined)?.retryAfterSeconds ?? 0) * 1_000;
+  return Math.max(asked, Math.round(doubled * (0.8 + 0.4 * random())));
+}
+
+/** Starts one BullMQ worker per queue, and the one that sweeps. */
+export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
+  const { queue, processor, settings, log } = options;
+  const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
+  const common: WorkerOptions = {
+    connection: queue.redis,
+    prefix: queue.prefix,
+    // long lock, short check: Redis may be away for half a minute without a job running twice, and a dead worker is
+    // still noticed soon. Crashes are counted in our own record: the default of one stall would fail the job.
+    lockDuration: settings.workerLockMs,
+    stalledInterval: settings.stalledCheckMs,
+    maxStalledCount: 1_000_000,
+  };
+
+  function startWorker(name: string, concurrency: number): void {
+    const existing = workers.get(name);
+    if (existing) {
+      existing.concurrency = concurrency;
+      return;
+    }
+    const worker = new Worker<ScanJobData, ScanJobOutcome, 'scan'>(
+      name,
+      // three plain parameters: with fewer BullMQ passes no signal
+      (job, token, signal) => processor.process(job, token, signal),
+      {
+        ...common,
+        concurrency,
+        settings: {
+          backoffStrategy: (attemptsMade, _type, error) =>
+            backoffMs(settings.retryBackoffMs, attemptsMade, error, Math.random),
+        },
+      },
+    );
+    worker.on('error', (error) =>
+      log.warn({ event: 'worker.error', queue: name, err: error }, 'worker error'),
+    );
+    worker.on('lockRenewalFailed', (taskIds: string[]) => {
+      for (const taskId of taskIds) processor.interrupt(taskId, 'lock_lost');
+    });
+    worker.on('stalled', (taskId) =>
+      log.warn(
+        { event: 'job.stalled', task_id: taskId },
+        'a worker died with this job; it goes on here or elsewhere',
+      ),
+    );
+    workers.set(name, worker);
+  }
+
+  await queue.queues.maintenance.setGlobalConcurrency(1);
+  await queue.queues.maintenance.upsertJobScheduler(
+    'sweep',
+    { every: options.sweepIntervalMs },
+    { name: 'sweep', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
+  );
+  const maintenance = new Worker(
+    MAINTENANCE_QUEUE,
+    async () => {
+      const report = await queue.sweep();
+      if (report.requeued.length + report.overdue.length > 0)
+        log.warn({ event: 'sweep', ...report }, 'the sweep put something right');
+      return report;
+    },
+    { ...common, concurrency: 1 },
+  );
+  maintenance.on('error', (error) =>
+    log.warn({ event: 'worker.error', queue: MAINTENANCE_QUEUE, err: error }, 'worker error'),
+  );
+
+  return {
+    async update(pools) {
+      await queue.applyLimits(pools);
+      for (const { pool, instances } of pools) {
+        // this process may serve the whole pool alone; the limit over all processes is in Redis
+        const total = instances.reduce((sum, instance) => sum + instance.limit, 0);
+        startWorker(poolQueueName(pool), Math.max(1, total));
+        for (const { instanceId, limit } of instances)
+          startWorker(instanceQueueName(pool, instanceId), Math.max(1, limit));
+      }
+    },
+
+    async close() {
+      const closing = Promise.all([...workers.values(), maintenance].map((worker) => worker.close()));
+      processor.shutdown();
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<false>((resolve) => {
+        timer = setTimeout(() => resolve(false), settings.shutdownGraceMs);
+      });
+      const intime = await Promise.race([closing.then(() => true), late]);
+      clearTimeout(timer);
+      return intime;
+    },
+  };
+}

@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
+import { NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
+
+const key = randomBytes(32);
+let directory: string;
+let queue: QueueSystem;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'scanmq-queue-'));
+  queue = await open();
+  await queue.applyLimits([{ pool: 'nessus', instances: [{ instanceId: 'scanner1', limit: 2 }] }]);
+});
+
+afterAll(async () => {
+  await queue.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function open(role: 'gateway' | 'worker' = 'worker'): Promise<QueueSystem> {
+  return await openQueueSystem({
+    role,
+    settings: {
+      // biome-ignore lint/style/noProcessEnv: the address of the Redis that the test run started
+      redis: {
+        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
+        sentinels: [],
+        sentinelName: undefined,
+        clusterNodes: [],
+      },
+      queuePrefix: `t${randomBytes(4).toString('hex')}`,
+      dataDir: directory,
+      maxAttempts: 3,
+      retentionCompletedMs: 3_600_000,
+      retentionFailedMs: 3_600_000,
+      idempotencyTtlMs: 3_600_000,
+      scanTimeoutMs: 24 * 3_600_000,
+      credentialsKey: key,
+    },
+    connectWaitMs: 5_000,
+    onError: (what, error) => {
+      throw new Error(what, { cause: error });
+    },
+    onWarning: () => undefined,
+  });
+}
+
+const request = (change: Partial<ScanRequest> = {}): ScanRequest =>
+  scanRequestSchema.parse({ targets: '192.0.2.1', name: 'test', ...change });
+const placement = { scannerType: 'nessus', pool: 'nessus', pinnedInstance: null };
+const submit = (change: Partial<ScanRequest> = {}): Promise<{ task: TaskRecord; replay: boolean }> =>
+  queue.submit(request(change), placement, { principal: 'tester' });
+
+describe('a submission', () => {
+  it('makes a record, a job of the same id, and a task.json', async () => {
+    const { task, replay } = await submit();
+    expect(replay).toBe(false);
+    expect(await queue.tasks.get(task.task_id)).toEqual(task);
+    expect((await queue.queues.forTask(task).getJob(task.task_id))?.data.task_id).toBe(task.task_id);
+    const file = JSON.parse(await readFile(join(directory, task.task_id, 'task.json'), 'utf8'));
+    expect(file).toMatchObject({ task_id: task.task_id, state: 'queued' });
+  });
+
+  it('is made once, however often one idempotency key comes at the same time', async () => {
+    const answers = await Promise.all(Array.from({ length: 200 }, () => submit({ idempotency_key: 'once' })));
+    expect(new Set(answers.map(({ task }) => task.task_id)).size).toBe(1);
+    expect(answers.filter(({ replay }) => !replay)).toHaveLength(1);
+  });
+
+  it('is refused when its idempotency key was used for another request', async () => {
+    await submit({ idempotency_key: 'mine' });
+    await expect(submit({ idempotency_key: 'mine', targets: '192.0.2.2' })).rejects.toMatchObject({
+      code: 'idempotency_conflict',
+    });
+  });
+
+  it('keeps the keys of two principals apart', async () => {
+    const { task } = await submit({ idempotency_key: 'shared' });
+    const other = await queue.submit(request({ idempotency_key: 'shared' }), placement, {
+      principal: 'another',
+    });
+    expect(other.task.task_id).not.toBe(task.task_id);
+  });
+
+  it('gets its job from the sweep when the gateway crashed between record and job', async () => {
+    const { task } = await submit();
+    await queue.queues.forTask(task).remove(task.task_id);
+    const later = new Date(Date.now() + 60_000);
+    const old = { ...task, task_id: task.task_id };
+    await queue.redis.hset(
+      queue.keys.record(old.task_id),
+      'created_at',
+      JSON.stringify(new Date(later.getTime() - 120_000).toISOString()),
+    );
+    expect((await queue.sweep()).requeued).toContain(task.task_id);
+    expect(await (await queue.queues.forTask(task).getJob(task.task_id))?.getState()).toBe('prioritized');
+  });
+
+  it('seals credentials so that nothing in Redis or on disk shows them', async () => {
+    const canary = `canary-${randomBytes(8).toString('hex')}`;
+    const { task } = await submit({ scan_type: 'authenticated', ssh_username: 'root', ssh_password: canary });
+    for (const key of await queue.redis.keys('*')) {
+      const type = await queue.redis.type(key);
+      const text =
+        type === 'hash'
+          ? JSON.stringify(await queue.redis.hgetall(key))
+          : type === 'string'
+            ? await queue.redis.get(key)
+            : type === 'stream'
+              ? JSON.stringify(await queue.redis.xrange(key, '-', '+'))
+              : '';
+      expect(text).not.toContain(canary);
+    }
+    expect(await readFile(join(directory, task.task_id, 'task.json'), 'utf8')).not.toContain(canary);
+    expect(await queue.credentials.open(task.task_id)).toMatchObject({ ssh_password: canary });
+    await queue.credentials.delete(task.task_id);
+    expect(await queue.credentials.open(task.task_id)).toBeUndefined();
+  });
+});
+
+describe('the state of a task', () => {
+  it('changes only as the table allows', async () => {
+    const { task } = await submit();
+    await expect(queue.tasks.transition(task.task_id, 'completed', {})).rejects.toMatchObject({
+      code: 'invalid_state',
+    });
+    await queue.tasks.transition(task.task_id, 'running', {});
+    await queue.tasks.transition(task.task_id, 'completed', {});
+    await expect(
+      queue.tasks.transition(task.task_id, 'queued', {}, { cause: 'retry' }),
+    ).rejects.toMatchObject({ code: 'invalid_state' });
+  });
+
+  it('is refused to a run that no longer owns the task', async () => {
+    const { task } = await submit();
+    expect(await queue.tasks.beginRun(task.task_id, 'first', 1)).toEqual({ begun: true, crashes: 0 });
+    expect(await queue.tasks.beginRun(task.task_id, 'second', 1)).toEqual({ begun: true, crashes: 1 });
+    await expect(
+      queue.tasks.update(task.task_id, { progress: 5 }, { runToken: 'first' }),
+    ).rejects.toBeInstanceOf(NotOwnerError);
+    await queue.tasks.update(task.task_id, { progress: 5 }, { runToken: 'second' });
+    expect((await queue.tasks.get(task.task_id)).progress).toBe(5);
+  });
+});
+
+describe('binding', () => {
+  const candidates = [
+    { instanceKey: 'nessus:a', limit: 2 },
+    { instanceKey: 'nessus:b', limit: 1 },
+  ] as const;
+
+  it('never exceeds a limit, takes the least loaded, keeps what is bound, and frees slots of ended tasks', async () => {
+    const tasks = await Promise.all(Array.from({ length: 4 }, async () => (await submit()).task));
+    const bound = [];
+    for (const task of tasks) bound.push(await queue.bindings.bind(task.task_id, candidates));
+    expect(bound).toEqual(['nessus:a', 'nessus:b', 'nessus:a', undefined]);
+    const [first, , , last] = tasks as [TaskRecord, TaskRecord, TaskRecord, TaskRecord];
+    expect(await queue.bindings.bind(first.task_id, [candidates[1]])).toBe('nessus:a');
+    await queue.tasks.transition(first.task_id, 'cancelled', {});
+    expect(await queue.bindings.bind(last.task_id, candidates)).toBe('nessus:a');
+    for (const task of tasks) await queue.bindings.release(task.task_id);
+  });
+});
+
+describe('the queue', () => {
+  it('tells positions in the order in which tasks are served', async () => {
+    const low = (await submit({ priority: 'low' })).task;
+    const high = (await submit({ priority: 'high' })).task;
+    const [lowWait, highWait] = [await queue.waitOf(low, 2), await queue.waitOf(high, 2)];
+    expect(highWait.position).toBe(1);
+    expect(lowWait.position).toBeGreaterThan(1);
+    expect(lowWait.minutes).toBeGreaterThan(0);
+    const status = await queue.status('nessus', 2);
+    expect(status.next_tasks[0]?.task_id).toBe(high.task_id);
+    expect(status.queue_depth).toBe(lowWait.position);
+  });
+
+  it('forgets a waiting task that is cancelled, and says so twice without an error', async () => {
+    const { task } = await submit();
+    expect(await queue.cancel(task.task_id, 'changed my mind', 'tester')).toMatchObject({
+      status: 'cancelled',
+      previous_status: 'queued',
+    });
+    expect(await queue.queues.forTask(task).getJob(task.task_id)).toBeUndefined();
+    expect(await queue.cancel(task.task_id, '', 'tester')).toMatchObject({ status: 'cancelled' });
+    expect((await queue.tasks.get(task.task_id)).error?.message).toContain('changed my mind');
+  });
+});
+
+describe('the list of tasks', () => {
+  it('pages from the newest, each task once', async () => {
+    const mine = await Promise.all(Array.from({ length: 7 }, () => submit({ targets: '198.51.100.0/28' })));
+    const wanted = new Set<string>(mine.map(({ task }) => task.task_id));
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await queue.list({ limit: 3, target_filter: '198.51.100.5', cursor });
+      seen.push(...page.tasks.map((task) => task.task_id));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toHaveLength(wanted.size);
+    expect(new Set(seen)).toEqual(wanted);
+  });
+
+  it('refuses a cursor that is not its own', async () => {
+    await expect(queue.list({ limit: 3, cursor: 'bm9uc2Vuc2U' })).rejects.toBeInstanceOf(ScanmqError);
+  });
+});
+
+describe('a Redis that would drop jobs', () => {
+  it('is refused, with the reason', async () => {
+    await queue.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    try {
+      await expect(open()).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('noeviction'),
+      });
+    } finally {
+      await queue.redis.config('SET', 'maxmemory-policy', 'noeviction');
+    }
+  });
+});

@@ -1,0 +1,9 @@
+export { type RunningProgram, startProgram } from './program.js';
+export {
+  createService,
+  restClient,
+  type ScannerSetup,
+  type ServiceOptions,
+  type TestService,
+} from './service.js';
+export { until } from './until.js';

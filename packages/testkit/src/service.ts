@@ -1,0 +1,155 @@
+/** The whole service for one test: own queue prefix, own directory, simulated scanners, real programs. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ScanStatus } from '@scanmq/contract';
+import { type Simulator, type SimulatorOptions, startSimulator } from '@scanmq/simulator';
+import { type RunningProgram, startProgram } from './program.js';
+import { until } from './until.js';
+
+export interface ScannerSetup extends Partial<SimulatorOptions> {
+  /** Limit of concurrent scans in `scanners.yaml`. */
+  readonly limit?: number;
+  /** Further lines of the instance in `scanners.yaml`; also replaces `url`, `password` and `tls_fingerprint`. */
+  readonly yaml?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface ServiceOptions {
+  readonly redisUrl: string;
+  readonly scanners?: readonly ScannerSetup[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface TestService {
+  readonly simulators: readonly Simulator[];
+  readonly directory: string;
+  readonly dataDir: string;
+  readonly prefix: string;
+  readonly env: Readonly<Record<string, string>>;
+  startGateway(): Promise<{ url: string; program: RunningProgram }>;
+  startWorker(): Promise<RunningProgram>;
+  /** Ends every program and simulator, and removes the directory. */
+  close(): Promise<void>;
+}
+
+/** Compressed time, so that a test of minutes takes seconds; the programs are the same. */
+const FAST: Readonly<Record<string, string>> = {
+  POLL_INTERVAL_SECONDS: '0.1',
+  WORKER_LOCK_SECONDS: '4',
+  WORKER_STALLED_CHECK_SECONDS: '1',
+  RETRY_BACKOFF_SECONDS: '0.2',
+  HEALTH_INTERVAL_SECONDS: '0.5',
+  SCANNER_OUTAGE_SECONDS: '20',
+  SHUTDOWN_GRACE_SECONDS: '10',
+};
+
+export async function createService(options: ServiceOptions): Promise<TestService> {
+  const directory = await mkdtemp(join(tmpdir(), 'scanmq-test-'));
+  const dataDir = join(directory, 'tasks');
+  const prefix = `t${randomBytes(4).toString('hex')}`;
+  const simulators: Simulator[] = [];
+  const lines: string[] = ['nessus:'];
+  for (const [index, { limit, yaml, ...setup }] of (options.scanners ?? [{}]).entries()) {
+    const simulator = await startSimulator({
+      scanDurationMs: 400,
+      startDelayMs: 30,
+      exportDelayMs: 50,
+      stopDelayMs: 100,
+      username: 'tester',
+      password: 'simulated-password',
+      ...setup,
+    });
+    simulators.push(simulator);
+    const instance: Record<string, string | number | boolean> = {
+      instance_id: `scanner${index + 1}`,
+      name: `Simulator ${index + 1}`,
+      url: simulator.url,
+      username: 'tester',
+      password: 'simulated-password',
+      tls_fingerprint: simulator.fingerprint256,
+      max_concurrent_scans: limit ?? 3,
+      ...yaml,
+    };
+    const entries = Object.entries(instance).filter(([, value]) => value !== '');
+    for (const [at, [key, value]] of entries.entries())
+      lines.push(`${at === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(value)}`);
+  }
+  const scannerConfig = join(directory, 'scanners.yaml');
+  await writeFile(scannerConfig, `${lines.join('\n')}\n`);
+  const env: Record<string, string> = {
+    ...FAST,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    WORKER_PORT: '0',
+    REDIS_URL: options.redisUrl,
+    QUEUE_PREFIX: prefix,
+    DATA_DIR: dataDir,
+    SCANNER_CONFIG: scannerConfig,
+    LOG_LEVEL: 'info',
+    CREDENTIALS_KEY: randomBytes(32).toString('base64'),
+    ...options.env,
+  };
+  const programs: RunningProgram[] = [];
+
+  return {
+    simulators,
+    directory,
+    dataDir,
+    prefix,
+    env,
+    async startGateway() {
+      const program = startProgram(['gateway'], env);
+      programs.push(program);
+      const { url } = await program.event('gateway.listening');
+      return { url: String(url), program };
+    },
+    async startWorker() {
+      const program = startProgram(['worker'], env);
+      programs.push(program);
+      await program.event('worker.started');
+      return program;
+    },
+    async close() {
+      for (const program of programs) program.kill('SIGKILL');
+      await Promise.all(programs.map((program) => program.ended));
+      await Promise.all(simulators.map((simulator) => simulator.close()));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The REST API as a test uses it. */
+export function restClient(url: string) {
+  const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
+  };
+  return {
+    call,
+    async submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<ScanStatus> {
+      const answer = await call('POST', '/api/v1/scans', body, headers);
+      if (answer.status !== 202) throw new Error(`submission answered ${answer.status}: ${answer.text}`);
+      return answer.json();
+    },
+    async status(taskId: string): Promise<ScanStatus> {
+      return (await call('GET', `/api/v1/scans/${taskId}`)).json();
+    },
+    /** Waits until the task has ended, in whatever way. */
+    async ended(taskId: string, timeoutMs = 30_000): Promise<ScanStatus> {
+      return await until(
+        `${taskId} ends`,
+        async () => {
+          const status: ScanStatus = (await call('GET', `/api/v1/scans/${taskId}?wait=5`)).json();
+          return status.status !== 'queued' && status.status !== 'running' ? status : undefined;
+        },
+        timeoutMs,
+      );
+    },
+  };
+}
