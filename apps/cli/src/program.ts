@@ -5,12 +5,7 @@ import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
 import { printResults, runScan, showStatus } from './commands/scans.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
-
-export interface ProgramIo {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
-}
+import type { ProgramIo } from './program-io.js';
 
 export const VERSION: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }

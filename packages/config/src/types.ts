@@ -80,5 +80,7 @@ export interface Settings {
   readonly apiKeysFile: string | undefined;
   /** 32 bytes; seals inline credentials. */
   readonly credentialsKey: Buffer | undefined;
+  /** Limit of an instance that names none. */
+  readonly maxConcurrentScans: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 }

@@ -25,7 +25,6 @@ async function open(role: 'gateway' | 'worker' = 'worker'): Promise<QueueSystem>
   return await openQueueSystem({
     role,
     settings: {
-      // biome-ignore lint/style/noProcessEnv: the address of the Redis that the test run started
       redis: {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
         sentinels: [],

@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { type ChildProgram, startChild } from '../child-program.js';
 import { createClient } from '../client.js';
 import { EXIT } from '../exit-codes.js';
-import type { ProgramIo } from '../program.js';
+import type { ProgramIo } from '../program-io.js';
 import { describe, followToEnd } from './scans.js';
 
 export interface DemoOptions {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
 import { asScanmqError, type Client } from '../client.js';
 import { EXIT } from '../exit-codes.js';
-import type { ProgramIo } from '../program.js';
+import type { ProgramIo } from '../program-io.js';
 import { createProgressLine } from '../progress-line.js';
 import { findingsTable, severityTable } from '../tables.js';
 

@@ -5,7 +5,7 @@ import { createLogger } from '@scanmq/observability';
 import { startSimulator } from '@scanmq/simulator';
 import { startWorkerProcess } from '@scanmq/worker';
 import { EXIT } from '../exit-codes.js';
-import type { ProgramIo } from '../program.js';
+import type { ProgramIo } from '../program-io.js';
 import { untilStopped } from '../until-stopped.js';
 
 /** `scanmq gateway`. */

@@ -1,0 +1,88 @@
+/** Borders of the house (ARCHITECTURE.md, "Rooms"). */
+const RANKS = [
+  ['contract'],
+  ['config', 'observability', 'local-redis'],
+  ['scanners', 'findings', 'queue', 'simulator'],
+  ['processor'],
+];
+
+const only = (name, from, to, why) => ({
+  name,
+  severity: 'error',
+  comment: why,
+  from: { path: from },
+  to: { path: to },
+});
+
+const upwards = RANKS.flatMap((rank, index) => {
+  const above = [...(index === 0 ? [] : rank), ...RANKS.slice(index + 1).flat()];
+  return rank.flatMap((name) => {
+    const forbidden = above.filter((other) => other !== name);
+    return [
+      only(
+        `${name}-imports-down-only`,
+        `^packages/${name}/`,
+        `^(packages/(${[...forbidden, 'testkit'].join('|')})|apps)/`,
+        'imports point one way',
+      ),
+    ];
+  });
+});
+for (const rule of upwards) rule.from.pathNot = '\\.test\\.ts$';
+
+module.exports = {
+  forbidden: [
+    ...upwards,
+    {
+      ...only('testkit-only-in-tests', '.', '^packages/testkit/', 'the kit is for tests'),
+      from: { pathNot: '(\\.test\\.ts$|^packages/testkit/|^tests/|^bench/)' },
+    },
+    only(
+      'queue-knows-no-scanner',
+      '^packages/queue/',
+      'node_modules/(got|saxes|xml2js)/',
+      'queue does not know Nessus',
+    ),
+    only(
+      'scanners-know-no-queue',
+      '^packages/(scanners|findings|simulator)/',
+      'node_modules/(bullmq|ioredis)/',
+      'scanners and findings do not know BullMQ',
+    ),
+    {
+      ...only(
+        'got-has-two-users',
+        '.',
+        'node_modules/got/',
+        'only the driver and the client of our own API speak HTTP',
+      ),
+      from: { pathNot: '^(packages/scanners|apps/cli)/|\\.test\\.ts$' },
+    },
+    {
+      name: 'through-the-door',
+      severity: 'error',
+      comment: 'a package is entered by its src/index.ts only',
+      from: { path: '^(packages|apps)/([^/]+)/' },
+      to: {
+        path: '^(packages|apps)/[^/]+/(src|dist)/',
+        pathNot: '^(packages|apps)/$2/|/(src|dist)/index\\.(ts|js)$',
+      },
+    },
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: '(^|/)dist/|(\\.d\\.ts|\\.test\\.ts|main\\.ts|\\.js)$' },
+      to: {},
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules|/dist/' },
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
+  },
+};

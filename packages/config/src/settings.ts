@@ -1,0 +1,71 @@
+import type { InputIssue } from '@scanmq/contract';
+import type { z } from 'zod';
+import { ConfigError } from './config-error.js';
+import type { Settings } from './types.js';
+import { VARIABLES, type VariableName } from './variables.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+type Value<N extends VariableName> = z.output<(typeof VARIABLES)[N]['schema']>;
+
+/**
+ * Reads the settings, once, at start.
+ * @throws ConfigError that lists every mistake.
+ */
+export function readSettings(env: Environment): Settings {
+  const issues: InputIssue[] = [];
+  const values = new Map<string, unknown>();
+  for (const [name, variable] of Object.entries(VARIABLES)) {
+    const given = env[name]?.trim();
+    const text = given === undefined || given === '' ? variable.default : given;
+    if (text === undefined) continue;
+    const parsed = variable.schema.safeParse(text);
+    if (parsed.success) values.set(name, parsed.data);
+    else issues.push({ path: name, message: parsed.error.issues.map((issue) => issue.message).join('; ') });
+  }
+  // every name is in the table with the schema that made the value
+  const value = <N extends VariableName>(name: N): Value<N> => values.get(name) as Value<N>;
+  const optional = <N extends VariableName>(name: N): Value<N> | undefined =>
+    values.get(name) as Value<N> | undefined;
+
+  if (issues.length === 0 && value('WORKER_STALLED_CHECK_SECONDS') > value('WORKER_LOCK_SECONDS')) {
+    issues.push({
+      path: 'WORKER_STALLED_CHECK_SECONDS',
+      message: 'expected no more than WORKER_LOCK_SECONDS',
+    });
+  }
+  if (issues.length > 0) throw new ConfigError('The environment', issues);
+  return {
+    host: value('HOST'),
+    port: value('PORT'),
+    workerPort: value('WORKER_PORT'),
+    redis: {
+      url: value('REDIS_URL'),
+      sentinels: optional('REDIS_SENTINELS') ?? [],
+      sentinelName: optional('REDIS_SENTINEL_NAME'),
+      clusterNodes: optional('REDIS_CLUSTER_NODES') ?? [],
+    },
+    queuePrefix: value('QUEUE_PREFIX'),
+    dataDir: value('DATA_DIR'),
+    scannerConfigFile: value('SCANNER_CONFIG'),
+    pollIntervalMs: value('POLL_INTERVAL_SECONDS'),
+    scanTimeoutMs: value('SCAN_TIMEOUT_HOURS'),
+    shutdownGraceMs: value('SHUTDOWN_GRACE_SECONDS'),
+    workerLockMs: value('WORKER_LOCK_SECONDS'),
+    stalledCheckMs: value('WORKER_STALLED_CHECK_SECONDS'),
+    idempotencyTtlMs: value('IDEMPOTENCY_TTL_HOURS'),
+    retentionCompletedMs: value('RETENTION_COMPLETED_DAYS'),
+    retentionFailedMs: value('RETENTION_FAILED_DAYS'),
+    maxAttempts: value('MAX_ATTEMPTS'),
+    retryBackoffMs: value('RETRY_BACKOFF_SECONDS'),
+    scannerOutageMs: value('SCANNER_OUTAGE_SECONDS'),
+    healthIntervalMs: value('HEALTH_INTERVAL_SECONDS'),
+    maxCrashes: value('MAX_CRASHES'),
+    targetsAllow: optional('TARGETS_ALLOW') ?? [],
+    targetsDeny: optional('TARGETS_DENY') ?? [],
+    apiKeysFile: optional('API_KEYS_FILE'),
+    credentialsKey: optional('CREDENTIALS_KEY'),
+    logLevel: value('LOG_LEVEL'),
+    maxConcurrentScans: value('MAX_CONCURRENT_SCANS'),
+  };
+}

@@ -1,0 +1,276 @@
+/** Every environment variable: name, form, default and meaning in one table. `.env.example` is made from it. */
+import { resolve } from 'node:path';
+import { parseTarget } from '@scanmq/contract';
+import { z } from 'zod';
+
+/** Text of a variable → its value. An unset (or empty) variable takes the default, which is text as well. */
+export interface Variable {
+  readonly group: string;
+  readonly meaning: string;
+  /** As it would be written in the environment; undefined = nothing. */
+  readonly default: string | undefined;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** A span of time in this unit, fractions allowed, as milliseconds. */
+function duration(unit: string, unitMs: number, minMs = 1): z.ZodType<number, string> {
+  return z.string().transform((text, ctx) => {
+    const value = Number(text);
+    if (Number.isFinite(value) && value * unitMs >= minMs) return value * unitMs;
+    ctx.addIssue({
+      code: 'custom',
+      message: `expected a number of ${unit}, at least ${minMs / unitMs}; fractions are allowed`,
+    });
+    return z.NEVER;
+  });
+}
+
+function whole(min: number, max: number): z.ZodType<number, string> {
+  return z.string().transform((text, ctx) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+    ctx.addIssue({ code: 'custom', message: `expected a whole number from ${min} to ${max}` });
+    return z.NEVER;
+  });
+}
+
+/** `host:port`, comma separated. */
+const addresses = z.string().transform((text, ctx) => {
+  const list = text.split(',').map((part) => /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(part.trim()));
+  if (list.every((match) => match !== null && Number(match[2]) <= 65_535)) {
+    return list.map((match) => ({
+      host: (match?.[1] ?? '').replace(/^\[|\]$/g, ''),
+      port: Number(match?.[2]),
+    }));
+  }
+  ctx.addIssue({ code: 'custom', message: 'expected host:port, several separated by commas' });
+  return z.NEVER;
+});
+
+const targetList = z.string().transform((text, ctx) => {
+  const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
+  for (const entry of entries) {
+    if (parseTarget(entry.replace(/^(\*\.|\.)/, '')) === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        message: `expected addresses, ranges, networks or names (.example.com = all below it); '${entry.slice(0, 60)}' is none`,
+      });
+    }
+  }
+  return entries;
+});
+
+const key32 = z.string().transform((text, ctx) => {
+  const bytes = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64');
+  if (bytes.length === 32) return bytes;
+  ctx.addIssue({
+    code: 'custom',
+    message: 'expected 32 bytes as base64 or 64 hex digits; make one with: openssl rand -base64 32',
+  });
+  return z.NEVER;
+});
+
+const redisUrl = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol),
+    'expected redis://host:port or rediss://host:port',
+  );
+const path = z.string().transform((text) => resolve(text));
+const optional = z.string();
+
+const define = <S extends z.ZodType>(
+  group: string,
+  schema: S,
+  defaultText: string | undefined,
+  meaning: string,
+) => ({ group, schema, default: defaultText, meaning });
+
+export const VARIABLES = {
+  HOST: define('Gateway', z.string(), '127.0.0.1', 'Address to bind to'),
+  PORT: define('Gateway', whole(0, 65_535), '8835', 'Port of the gateway; 0 = any free'),
+  API_KEYS_FILE: define(
+    'Gateway',
+    path,
+    undefined,
+    'File of API keys (not used yet: without keys the gateway binds to loopback only)',
+  ),
+
+  REDIS_URL: define(
+    'Redis',
+    redisUrl,
+    'redis://127.0.0.1:6379',
+    'Redis; its maxmemory-policy must be noeviction',
+  ),
+  REDIS_SENTINELS: define(
+    'Redis',
+    addresses,
+    undefined,
+    'Sentinels as host:port, comma separated, instead of the host of REDIS_URL',
+  ),
+  REDIS_SENTINEL_NAME: define('Redis', optional, undefined, 'Name of the master that the Sentinels watch'),
+  REDIS_CLUSTER_NODES: define(
+    'Redis',
+    addresses,
+    undefined,
+    'Nodes of a Redis Cluster as host:port (not used yet)',
+  ),
+  QUEUE_PREFIX: define(
+    'Redis',
+    z.string().regex(/^[A-Za-z0-9_.{}-]{1,64}$/, 'expected letters, digits, _ . - { }'),
+    'scanmq',
+    'Begin of every key in Redis; several services can share one Redis',
+  ),
+
+  DATA_DIR: define(
+    'Results',
+    path,
+    './data/tasks',
+    'Directory of the results, one directory per task; shared by gateways and workers',
+  ),
+  RETENTION_COMPLETED_DAYS: define(
+    'Results',
+    duration('days', DAY_MS),
+    '7',
+    'Completed tasks are kept this long in the queue',
+  ),
+  RETENTION_FAILED_DAYS: define(
+    'Results',
+    duration('days', DAY_MS),
+    '30',
+    'Dead letters are kept this long in the queue',
+  ),
+  IDEMPOTENCY_TTL_HOURS: define(
+    'Results',
+    duration('hours', HOUR_MS),
+    '48',
+    'An idempotency key is remembered this long',
+  ),
+
+  SCANNER_CONFIG: define(
+    'Scanners',
+    path,
+    './config/scanners.yaml',
+    'Pools of scanners; see config/scanners.example.yaml',
+  ),
+  NESSUS_URL: define(
+    'Scanners',
+    optional,
+    undefined,
+    'One scanner without a scanners.yaml, for example https://nessus.example.com:8834',
+  ),
+  NESSUS_USERNAME: define('Scanners', optional, undefined, 'Its login: user name and password …'),
+  NESSUS_PASSWORD: define('Scanners', optional, undefined, '… of a user who may scan'),
+  NESSUS_ACCESS_KEY: define('Scanners', optional, undefined, 'Or its API keys'),
+  NESSUS_SECRET_KEY: define('Scanners', optional, undefined, '… both of them'),
+  NESSUS_CA_FILE: define(
+    'Scanners',
+    optional,
+    undefined,
+    'PEM file of the authority that signed its certificate',
+  ),
+  NESSUS_TLS_FINGERPRINT: define(
+    'Scanners',
+    optional,
+    undefined,
+    'Or the SHA-256 fingerprint of its certificate, for a self-signed one',
+  ),
+  MAX_CONCURRENT_SCANS: define(
+    'Scanners',
+    whole(1, 100),
+    '3',
+    'Scans at once on a scanner that does not say otherwise',
+  ),
+  HEALTH_INTERVAL_SECONDS: define(
+    'Scanners',
+    duration('seconds', 1_000, 50),
+    '30',
+    'How often each scanner is asked for its health',
+  ),
+  SCANNER_OUTAGE_SECONDS: define(
+    'Scanners',
+    duration('seconds', 1_000),
+    '300',
+    'One attempt waits this long for a scanner that is away; six times as long once the scan was launched',
+  ),
+
+  WORKER_PORT: define('Worker', whole(0, 65_535), '8836', "Port of a worker's /health; 0 = any free"),
+  POLL_INTERVAL_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000, 10),
+    '30',
+    'How often a running scan is looked at',
+  ),
+  SCAN_TIMEOUT_HOURS: define('Worker', duration('hours', HOUR_MS), '24', 'A scan is stopped after this long'),
+  MAX_ATTEMPTS: define('Worker', whole(1, 100), '3', 'Attempts before a task becomes a dead letter'),
+  RETRY_BACKOFF_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000),
+    '5',
+    'Wait before the second attempt; doubled for each further one',
+  ),
+  MAX_CRASHES: define(
+    'Worker',
+    whole(1, 1_000),
+    '5',
+    'Runs in a row that may crash their worker before a task is given up',
+  ),
+  SHUTDOWN_GRACE_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000),
+    '60',
+    'Longest that a worker takes to hand over its scans',
+  ),
+  WORKER_LOCK_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000, 500),
+    '60',
+    'A worker that is not heard of for so long has lost its tasks',
+  ),
+  WORKER_STALLED_CHECK_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000, 100),
+    '15',
+    'How often lost tasks are looked for',
+  ),
+
+  TARGETS_ALLOW: define(
+    'Policy',
+    targetList,
+    undefined,
+    'Only these may be scanned: addresses, ranges, networks, names, .example.com',
+  ),
+  TARGETS_DENY: define('Policy', targetList, undefined, 'These may never be scanned'),
+  CREDENTIALS_KEY: define(
+    'Policy',
+    key32,
+    undefined,
+    'Seals credentials of scans on their way to the worker; 32 bytes: openssl rand -base64 32',
+  ),
+
+  LOG_LEVEL: define(
+    'Logging',
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    'info',
+    'trace, debug, info, warn, error, fatal or silent',
+  ),
+} as const;
+
+export type VariableName = keyof typeof VARIABLES;
+
+/** The text of `.env.example`: every variable with its meaning, commented out with its default. */
+export function renderEnvExample(): string {
+  const lines = [
+    '# Settings of scanmq. Everything is optional; what is commented out shows the default.',
+    '# Fractions are allowed in all times.',
+  ];
+  let group = '';
+  for (const [name, variable] of Object.entries(VARIABLES)) {
+    if (variable.group !== group) lines.push('', `# --- ${variable.group} ---`);
+    group = variable.group;
+    lines.push(`# ${variable.meaning}`, `#${name}=${variable.default ?? ''}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
