@@ -1,1 +1,3 @@
-export * from './scanner.js';
+export { createNessusScanner, type NessusScannerOptions } from './nessus/nessus-scanner.js';
+export { createScannerRegistry, type ScannerRegistry, type ScannerRegistryOptions } from './registry.js';
+export type * from './scanner.js';
