@@ -76,7 +76,7 @@ class PinnedAgent extends Agent {
   override createConnection(options: RequestOptions, onConnection?: OnConnection): null {
     // the chain is not checked here because the comparison below is stricter: this very certificate, or nothing
     const socket: TLSSocket = connect({
-      ...options,
+      ...(options as ConnectionOptions),
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });
