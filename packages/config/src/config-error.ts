@@ -1,13 +1,30 @@
 import { type InputIssue, ScanmqError } from '@scanmq/contract';
 
-/** A broken configuration: every mistake at once, by name, with what was expected. Values are not repeated: they may be secret. */
+/**
+ * A broken configuration: every mistake at once, by name, with what was expected. Values are never repeated, since
+ * they may be secret.
+ */
 export class ConfigError extends ScanmqError {
-  constructor(what: string, issues: readonly InputIssue[]) {
-    const listed = issues.map(({ path, message }) => `  ${path}: ${message}`).join('\n');
-    super(
-      'invalid_request',
-      `${what} ${issues.length === 1 ? 'has a mistake' : `has ${issues.length} mistakes`}:\n${listed}`,
-      { issues },
-    );
+  /** Never empty. */
+  declare readonly issues: readonly InputIssue[];
+  /** What is broken: the environment, or a file by its path. */
+  readonly subject: string;
+
+  constructor(subject: string, issues: readonly InputIssue[]) {
+    const [first] = issues;
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
+    super('invalid_request', `${subject}: ${first ? `${first.path}: ${first.message}` : 'broken'}${more}`, {
+      issues,
+    });
+    this.subject = subject;
+  }
+
+  /** For a terminal: one line per mistake. */
+  format(): string {
+    const count = this.issues.length === 1 ? 'a mistake' : `${this.issues.length} mistakes`;
+    return [
+      `${this.subject} has ${count}:`,
+      ...this.issues.map(({ path, message }) => `  ${path}: ${message}`),
+    ].join('\n');
   }
 }

@@ -28,12 +28,29 @@ export function readSettings(env: Environment): Settings {
   const optional = <N extends VariableName>(name: N): Value<N> | undefined =>
     values.get(name) as Value<N> | undefined;
 
-  if (issues.length === 0 && value('WORKER_STALLED_CHECK_SECONDS') > value('WORKER_LOCK_SECONDS')) {
-    issues.push({
-      path: 'WORKER_STALLED_CHECK_SECONDS',
-      message: 'expected no more than WORKER_LOCK_SECONDS',
-    });
-  }
+  // relations between variables, told only where each of them is right by itself
+  const relation = (path: VariableName, others: readonly VariableName[], wrong: () => string | undefined) => {
+    if (issues.some((issue) => issue.path === path || others.some((other) => other === issue.path))) return;
+    const message = wrong();
+    if (message !== undefined) issues.push({ path, message });
+  };
+  // a lock must outlive a check that came late, or running scans look lost
+  relation('WORKER_LOCK_SECONDS', ['WORKER_STALLED_CHECK_SECONDS'], () =>
+    value('WORKER_LOCK_SECONDS') < 2 * value('WORKER_STALLED_CHECK_SECONDS')
+      ? 'expected at least twice WORKER_STALLED_CHECK_SECONDS'
+      : undefined,
+  );
+  relation('REDIS_SENTINEL_NAME', ['REDIS_SENTINELS'], () =>
+    (optional('REDIS_SENTINELS') === undefined) === (optional('REDIS_SENTINEL_NAME') === undefined)
+      ? undefined
+      : 'expected together with REDIS_SENTINELS',
+  );
+  // ignoring it would silently use another Redis than the one meant
+  relation('REDIS_CLUSTER_NODES', [], () =>
+    optional('REDIS_CLUSTER_NODES') === undefined
+      ? undefined
+      : 'a Redis Cluster is not supported yet; expected REDIS_URL or REDIS_SENTINELS',
+  );
   if (issues.length > 0) throw new ConfigError('The environment', issues);
   return {
     host: value('HOST'),

@@ -13,15 +13,24 @@ export interface Variable {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** Times that no timer waits for: how long something is kept. */
+const KEPT = { maxMs: 3_650 * DAY_MS };
+
+/** Longest that a timer of Node can wait; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A span of time in this unit, fractions allowed, as milliseconds. */
-function duration(unit: string, unitMs: number, minMs = 1): z.ZodType<number, string> {
+function duration(
+  unit: string,
+  unitMs: number,
+  { minMs = 1, maxMs = LONGEST_TIMER_MS }: { readonly minMs?: number; readonly maxMs?: number } = {},
+): z.ZodType<number, string> {
   return z.string().transform((text, ctx) => {
-    const value = Number(text);
-    if (Number.isFinite(value) && value * unitMs >= minMs) return value * unitMs;
+    const value = Number(text) * unitMs;
+    if (Number.isFinite(value) && value >= minMs && value <= maxMs) return value;
     ctx.addIssue({
       code: 'custom',
-      message: `expected a number of ${unit}, at least ${minMs / unitMs}; fractions are allowed`,
+      message: `expected a number of ${unit} from ${minMs / unitMs} to ${Math.floor(maxMs / unitMs)}; fractions are allowed`,
     });
     return z.NEVER;
   });
@@ -39,7 +48,7 @@ function whole(min: number, max: number): z.ZodType<number, string> {
 /** `host:port`, comma separated. */
 const addresses = z.string().transform((text, ctx) => {
   const list = text.split(',').map((part) => /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(part.trim()));
-  if (list.every((match) => match !== null && Number(match[2]) <= 65_535)) {
+  if (list.every((match) => match !== null && Number(match[2]) >= 1 && Number(match[2]) <= 65_535)) {
     return list.map((match) => ({
       host: (match?.[1] ?? '').replace(/^\[|\]$/g, ''),
       port: Number(match?.[2]),
@@ -49,10 +58,18 @@ const addresses = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+function isPolicyEntry(entry: string): boolean {
+  const name = entry.replace(/^(\*\.|\.)/, '');
+  const target = parseTarget(name);
+  // a leading dot makes sense before a name only
+  return target !== undefined && (name === entry || target.kind === 'name');
+}
+
+/** Kept as text: what an entry means is known to the policy that checks targets. */
 const targetList = z.string().transform((text, ctx) => {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
   for (const entry of entries) {
-    if (parseTarget(entry.replace(/^(\*\.|\.)/, '')) === undefined) {
+    if (!isPolicyEntry(entry)) {
       ctx.addIssue({
         code: 'custom',
         message: `expected addresses, ranges, networks or names (.example.com = all below it); '${entry.slice(0, 60)}' is none`,
@@ -63,8 +80,9 @@ const targetList = z.string().transform((text, ctx) => {
 });
 
 const key32 = z.string().transform((text, ctx) => {
-  const bytes = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64');
-  if (bytes.length === 32) return bytes;
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, 'hex');
+  // 32 bytes are 43 characters of base64; Buffer.from would skip over whatever else is there
+  if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return Buffer.from(text, 'base64');
   ctx.addIssue({
     code: 'custom',
     message: 'expected 32 bytes as base64 or 64 hex digits; make one with: openssl rand -base64 32',
@@ -79,7 +97,7 @@ const redisUrl = z
     'expected redis://host:port or rediss://host:port',
   );
 const path = z.string().transform((text) => resolve(text));
-const optional = z.string();
+const anyText = z.string();
 
 const define = <S extends z.ZodType>(
   group: string,
@@ -95,7 +113,7 @@ export const VARIABLES = {
     'Gateway',
     path,
     undefined,
-    'File of API keys (not used yet: without keys the gateway binds to loopback only)',
+    'File of API keys (not used yet: the gateway binds to loopback only)',
   ),
 
   REDIS_URL: define(
@@ -110,7 +128,7 @@ export const VARIABLES = {
     undefined,
     'Sentinels as host:port, comma separated, instead of the host of REDIS_URL',
   ),
-  REDIS_SENTINEL_NAME: define('Redis', optional, undefined, 'Name of the master that the Sentinels watch'),
+  REDIS_SENTINEL_NAME: define('Redis', anyText, undefined, 'Name of the master that the Sentinels watch'),
   REDIS_CLUSTER_NODES: define(
     'Redis',
     addresses,
@@ -132,19 +150,19 @@ export const VARIABLES = {
   ),
   RETENTION_COMPLETED_DAYS: define(
     'Results',
-    duration('days', DAY_MS),
+    duration('days', DAY_MS, KEPT),
     '7',
     'Completed tasks are kept this long in the queue',
   ),
   RETENTION_FAILED_DAYS: define(
     'Results',
-    duration('days', DAY_MS),
+    duration('days', DAY_MS, KEPT),
     '30',
     'Dead letters are kept this long in the queue',
   ),
   IDEMPOTENCY_TTL_HOURS: define(
     'Results',
-    duration('hours', HOUR_MS),
+    duration('hours', HOUR_MS, KEPT),
     '48',
     'An idempotency key is remembered this long',
   ),
@@ -157,23 +175,23 @@ export const VARIABLES = {
   ),
   NESSUS_URL: define(
     'Scanners',
-    optional,
+    anyText,
     undefined,
-    'One scanner without a scanners.yaml, for example https://nessus.example.com:8834',
+    'One scanner, used where there is no file SCANNER_CONFIG; for example https://nessus.example.com:8834',
   ),
-  NESSUS_USERNAME: define('Scanners', optional, undefined, 'Its login: user name and password …'),
-  NESSUS_PASSWORD: define('Scanners', optional, undefined, '… of a user who may scan'),
-  NESSUS_ACCESS_KEY: define('Scanners', optional, undefined, 'Or its API keys'),
-  NESSUS_SECRET_KEY: define('Scanners', optional, undefined, '… both of them'),
+  NESSUS_USERNAME: define('Scanners', anyText, undefined, 'Its login: user name and password …'),
+  NESSUS_PASSWORD: define('Scanners', anyText, undefined, '… of a user who may scan'),
+  NESSUS_ACCESS_KEY: define('Scanners', anyText, undefined, 'Or its API keys'),
+  NESSUS_SECRET_KEY: define('Scanners', anyText, undefined, '… both of them'),
   NESSUS_CA_FILE: define(
     'Scanners',
-    optional,
+    anyText,
     undefined,
     'PEM file of the authority that signed its certificate',
   ),
   NESSUS_TLS_FINGERPRINT: define(
     'Scanners',
-    optional,
+    anyText,
     undefined,
     'Or the SHA-256 fingerprint of its certificate, for a self-signed one',
   ),
@@ -185,7 +203,7 @@ export const VARIABLES = {
   ),
   HEALTH_INTERVAL_SECONDS: define(
     'Scanners',
-    duration('seconds', 1_000, 50),
+    duration('seconds', 1_000, { minMs: 50 }),
     '30',
     'How often each scanner is asked for its health',
   ),
@@ -199,11 +217,16 @@ export const VARIABLES = {
   WORKER_PORT: define('Worker', whole(0, 65_535), '8836', "Port of a worker's /health; 0 = any free"),
   POLL_INTERVAL_SECONDS: define(
     'Worker',
-    duration('seconds', 1_000, 10),
+    duration('seconds', 1_000, { minMs: 10 }),
     '30',
     'How often a running scan is looked at',
   ),
-  SCAN_TIMEOUT_HOURS: define('Worker', duration('hours', HOUR_MS), '24', 'A scan is stopped after this long'),
+  SCAN_TIMEOUT_HOURS: define(
+    'Worker',
+    duration('hours', HOUR_MS, { maxMs: 576 * HOUR_MS }),
+    '24',
+    'A scan is stopped after this long',
+  ),
   MAX_ATTEMPTS: define('Worker', whole(1, 100), '3', 'Attempts before a task becomes a dead letter'),
   RETRY_BACKOFF_SECONDS: define(
     'Worker',
@@ -225,13 +248,13 @@ export const VARIABLES = {
   ),
   WORKER_LOCK_SECONDS: define(
     'Worker',
-    duration('seconds', 1_000, 500),
+    duration('seconds', 1_000, { minMs: 2_000 }),
     '60',
     'A worker that is not heard of for so long has lost its tasks',
   ),
   WORKER_STALLED_CHECK_SECONDS: define(
     'Worker',
-    duration('seconds', 1_000, 100),
+    duration('seconds', 1_000, { minMs: 100 }),
     '15',
     'How often lost tasks are looked for',
   ),
@@ -252,7 +275,10 @@ export const VARIABLES = {
 
   LOG_LEVEL: define(
     'Logging',
-    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    z.enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'expected trace, debug, info, warn, error, fatal or silent',
+    ),
     'info',
     'trace, debug, info, warn, error, fatal or silent',
   ),
