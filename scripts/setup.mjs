@@ -1,8 +1,7 @@
 // Makes a fresh clone ready: dependencies, build, redis-server. Uses Node's own modules only, since nothing is
 // installed when it runs. Does nothing, quickly, when all is there.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,72 +14,79 @@ const fail = (line) => {
   process.exit(1);
 };
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19))
-  fail(`Node ${process.versions.node} is too old: scanmq needs 20.19 or newer (https://nodejs.org).`);
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Node ${process.versions.node} is too old: scanmq needs 20.19 or newer (https://nodejs.org).`);
+}
 
-function run(command, args, options = {}) {
+function run(command, args) {
   return spawnSync(command, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
-    ...options,
   });
 }
 
-function runOrFail(what, command, args, options) {
-  const result = run(command, args, options);
+function runOrFail(what, command, args) {
+  const result = run(command, args);
   if (result.status === 0) return;
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
-  fail(`${what} failed (${command} ${args.join(' ')}): see above.`);
-}
-
-/** npm as it was used to start us, or the one on PATH. */
-function npm(args) {
-  const script = process.env.npm_execpath;
-  return script?.endsWith('.js') ? [process.execPath, [script, ...args]] : ['npm', args];
+  const why = result.error?.message ?? result.signal ?? `exit code ${result.status}`;
+  fail(`${what} failed (${command} ${args.join(' ')}: ${why}); its output is above.`);
 }
 
 function installDependencies() {
-  const stamp = join('node_modules', '.scanmq-lock-hash');
-  const hash = createHash('sha256')
-    .update(readFileSync('package-lock.json'))
-    .update(process.versions.modules)
-    .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
+  // written by npm at the very end of an installation
+  const installed = modifiedAt(join('node_modules', '.package-lock.json'));
+  // two seconds: `npm install` writes both files, in either order
+  if (installed !== undefined && installed >= (modifiedAt('package-lock.json') ?? 0) - 2_000) return;
   say('installing dependencies (npm ci) …');
-  runOrFail(
-    'installing dependencies',
-    ...npm(['ci', '--no-audit', '--no-fund', '--ignore-scripts', '--include=dev']),
-  );
-  writeFileSync(stamp, hash);
+  const args = ['ci', '--no-audit', '--no-fund', '--ignore-scripts', '--include=dev'];
+  // the npm that started us, where one did
+  const script = process.env.npm_execpath;
+  if (script?.endsWith('.js')) runOrFail('Installing dependencies', process.execPath, [script, ...args]);
+  else runOrFail('Installing dependencies', 'npm', args);
+}
+
+function modifiedAt(path) {
+  return existsSync(path) ? statSync(path).mtimeMs : undefined;
 }
 
 function build() {
+  const first = !existsSync(join('apps', 'cli', 'dist'));
+  if (first) say('building …');
   // incremental: takes a moment when nothing has changed
-  runOrFail('the build', process.execPath, [
+  runOrFail('The build', process.execPath, [
     join('node_modules', 'typescript', 'bin', 'tsc'),
     '-b',
     'tsconfig.build.json',
   ]);
 }
 
-const isThere = (program) => run('sh', ['-c', `command -v ${program}`]).status === 0;
+const isThere = (program) => run('sh', ['-c', 'command -v "$0"', program]).status === 0;
 
 function installRedis() {
   if (process.env.REDIS_URL || isThere('redis-server')) return;
-  const asRoot =
-    process.getuid?.() === 0
-      ? []
-      : isThere('sudo') && run('sudo', ['-n', 'true']).status === 0
-        ? ['sudo', '-n']
-        : undefined;
-  if (isThere('apt-get') && asRoot) {
+  const asRoot = rootCommand();
+  if (isThere('apt-get') && asRoot !== undefined) {
     say('installing redis-server (apt-get) …');
-    const apt = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-y'];
-    const [command = '', ...args] = apt;
+    const [command, ...args] = [
+      ...asRoot,
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      // scanmq starts its own; invoke-rc.d starts no service in this run level
+      'RUNLEVEL=1',
+      'apt-get',
+      '-q',
+      '-y',
+      // another apt may be at work on a machine that has just been started
+      '-o',
+      'DPkg::Lock::Timeout=120',
+    ];
+    // when this fails the lists may still be new enough; if not, the installation says so
     run(command, [...args, 'update']);
-    runOrFail('installing redis-server', command, [
+    runOrFail('Installing redis-server', command, [
       ...args,
       'install',
       '--no-install-recommends',
@@ -88,46 +94,83 @@ function installRedis() {
     ]);
   } else if (isThere('brew')) {
     say('installing redis (Homebrew) …');
-    runOrFail('installing redis', 'brew', ['install', 'redis']);
+    runOrFail('Installing redis', 'brew', ['install', 'redis']);
   }
   if (!isThere('redis-server')) {
     fail(
-      'redis-server is not installed, and this user may not install it. Debian or Ubuntu: "sudo apt-get install redis-server"; macOS: "brew install redis"; or set REDIS_URL to a Redis that you have. Then run the command again.',
+      [
+        'redis-server is missing, and could not be installed by this user. One of these helps:',
+        '  Debian or Ubuntu:  sudo apt-get install redis-server',
+        '  macOS:             brew install redis',
+        '  a Redis you have:  export REDIS_URL=redis://host:6379',
+        'Then run the same command again.',
+      ].join('\n'),
     );
   }
 }
 
-/** Two set-ups at once would trip over each other in node_modules. */
-function withLock(work) {
+/** What to put before a command so that it runs as root without asking; undefined when that is not permitted. */
+function rootCommand() {
+  if (process.getuid?.() === 0) return [];
+  return isThere('sudo') && run('sudo', ['-n', 'true']).status === 0 ? ['sudo', '-n'] : undefined;
+}
+
+/** Two set-ups at once would trip over each other in node_modules: the second waits for the first, unless that is dead. */
+function takeLock() {
   const lock = join(root, '.setup-lock');
+  const own = `${lock}.${process.pid}`;
   const giveUpAt = Date.now() + 10 * 60_000;
-  for (;;) {
+  writeFileSync(own, String(process.pid));
+  process.on('exit', () => {
+    rmSync(own, { force: true });
+    if (holder(lock) === process.pid) rmSync(lock, { force: true });
+  });
+  for (let told = false; ; ) {
     try {
-      mkdirSync(lock);
-      writeFileSync(join(lock, 'pid'), String(process.pid));
-      break;
-    } catch {
-      if (!holderIsAlive(join(lock, 'pid'))) rmSync(lock, { recursive: true, force: true });
-      else if (Date.now() > giveUpAt)
-        fail(`another set-up has been running for ten minutes; if it is not, remove ${lock}`);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      // the lock appears with its content, or not at all
+      linkSync(own, lock);
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
     }
+    const pid = holder(lock);
+    if (pid !== undefined && !isAlive(pid)) {
+      // of several that wait, one moves it away
+      try {
+        renameSync(lock, `${own}.stale`);
+        rmSync(`${own}.stale`);
+      } catch (error) {
+        if (error.code !== 'ENOENT') throw error;
+      }
+      continue;
+    }
+    if (Date.now() > giveUpAt)
+      fail(`Another set-up (process ${pid}) has been running for ten minutes. End it, and run this again.`);
+    if (!told) say('waiting for another set-up to end …');
+    told = true;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   }
-  process.on('exit', () => rmSync(lock, { recursive: true, force: true }));
-  work();
 }
 
-function holderIsAlive(pidFile) {
+function holder(lock) {
   try {
-    process.kill(Number(readFileSync(pidFile, 'utf8')), 0);
-    return true;
+    return Number(readFileSync(lock, 'utf8'));
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-withLock(() => {
-  installDependencies();
-  build();
-  installRedis();
-});
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+checkNode();
+takeLock();
+installDependencies();
+build();
+installRedis();

@@ -1,6 +1,6 @@
 export { ConfigError } from './config-error.js';
-export { readScannersConfig } from './scanners-file.js';
+export { readScannersConfig, type ScannersSource } from './scanners-file.js';
 export { type Environment, readSettings } from './settings.js';
 export type * from './types.js';
 export { renderEnvExample, VARIABLES, type Variable, type VariableName } from './variables.js';
-export { type ScannersWatch, watchScannersConfig } from './watch.js';
+export { type ScannersWatch, type ScannersWatchEvents, watchScannersConfig } from './watch.js';

@@ -26,8 +26,8 @@ function duration(
   { minMs = 1, maxMs = LONGEST_TIMER_MS }: { readonly minMs?: number; readonly maxMs?: number } = {},
 ): z.ZodType<number, string> {
   return z.string().transform((text, ctx) => {
-    const value = Number(text) * unitMs;
-    if (Number.isFinite(value) && value >= minMs && value <= maxMs) return value;
+    const value = Math.round(Number(text) * unitMs);
+    if (text.trim() !== '' && Number.isFinite(value) && value >= minMs && value <= maxMs) return value;
     ctx.addIssue({
       code: 'custom',
       message: `expected a number of ${unit} from ${minMs / unitMs} to ${Math.floor(maxMs / unitMs)}; fractions are allowed`,

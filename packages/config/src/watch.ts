@@ -1,8 +1,8 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { dirname } from 'node:path';
-import { readScannersConfig } from './scanners-file.js';
+import { existsSync, unwatchFile, watchFile } from 'node:fs';
+import { ConfigError } from './config-error.js';
+import { readScannersConfig, type ScannersSource } from './scanners-file.js';
 import type { Environment } from './settings.js';
-import type { ScannersConfig, Settings } from './types.js';
+import type { ScannersConfig } from './types.js';
 
 export interface ScannersWatch {
   /** What is in force now. */
@@ -12,55 +12,79 @@ export interface ScannersWatch {
   close(): void;
 }
 
-/** Editors write a file in several steps; one look after the last of them is enough. */
-const SETTLE_MS = 200;
+export interface ScannersWatchEvents {
+  /** The scanners are others than before. */
+  readonly onChange: (config: ScannersConfig) => void;
+  /** The file is broken or gone; what was read before stays in force. */
+  readonly onError: (error: unknown) => void;
+  /** Ends the watch, like `close`. */
+  readonly signal?: AbortSignal;
+  /** How often the file is looked at. */
+  readonly intervalMs?: number;
+}
+
+/** A file that is written in place is empty for a moment. */
+const SETTLE_MS = 50;
 
 /**
- * Reads the scanners and reads them again whenever the file changes. The directory is watched, not the file: editors
- * and Kubernetes replace files by rename.
+ * Reads the scanners, and reads them again whenever the file changes. The file is looked at once a second, through
+ * links, rather than watched by the kernel: so it does not matter whether it was written in place, replaced by rename
+ * (editors), swapped by a link (Kubernetes), or lies on a network file system.
  * @throws ConfigError when the file is broken now.
  */
 export async function watchScannersConfig(
-  settings: Pick<Settings, 'scannerConfigFile' | 'maxConcurrentScans'>,
+  settings: ScannersSource,
   env: Environment,
-  events: { onChange: (config: ScannersConfig) => void; onError: (error: unknown) => void },
+  events: ScannersWatchEvents,
 ): Promise<ScannersWatch> {
+  const file = settings.scannerConfigFile;
   let current = readScannersConfig(settings, env);
-  let timer: NodeJS.Timeout | undefined;
+  let fromFile = existsSync(file);
+
+  function read(): ScannersConfig {
+    // otherwise a file that is being replaced would give way to NESSUS_URL for a moment
+    if (fromFile && !existsSync(file))
+      throw new ConfigError('The list of scanners', [{ path: 'SCANNER_CONFIG', message: `${file} is gone` }]);
+    const next = readScannersConfig(settings, env);
+    fromFile = existsSync(file);
+    return next;
+  }
 
   async function reload(): Promise<void> {
+    let next: ScannersConfig;
     try {
-      const next = readScannersConfig(settings, env);
-      if (asText(next) === asText(current)) return;
-      current = next;
-      events.onChange(next);
+      next = read();
     } catch (error) {
       events.onError(error);
+      return;
     }
+    if (asText(next) === asText(current)) return;
+    current = next;
+    events.onChange(next);
   }
 
-  let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(dirname(settings.scannerConfigFile), { persistent: false }, () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => void reload(), SETTLE_MS);
-    });
-    watcher.on('error', events.onError);
-  } catch {
-    // no such directory: the scanner comes from the environment
-  }
+  let settled: NodeJS.Timeout | undefined;
+  const look = (): void => {
+    clearTimeout(settled);
+    settled = setTimeout(() => void reload(), SETTLE_MS);
+  };
+  watchFile(file, { persistent: false, interval: events.intervalMs ?? 1_000 }, look);
+  const close = (): void => {
+    clearTimeout(settled);
+    unwatchFile(file, look);
+  };
+  if (events.signal?.aborted) close();
+  events.signal?.addEventListener('abort', close, { once: true });
   return {
     get current() {
       return current;
     },
     reload,
-    close() {
-      clearTimeout(timer);
-      watcher?.close();
-    },
+    close,
   };
 }
 
-function asText(config: ScannersConfig): string {
-  return JSON.stringify([...config.pools]);
+/** The order of the pools counts: the first may be the default. */
+function asText({ pools, defaultPool }: ScannersConfig): string {
+  return JSON.stringify([defaultPool, ...pools]);
 }

@@ -1,2 +1,1 @@
-export { createLogger, type Logger, type LoggerOptions } from './logger.js';
-export { redactFields, redactValues, registerSecret } from './redaction.js';
+export { addSecret, createLogger, type Logger, type LoggerOptions } from './logger.js';

@@ -1,6 +1,8 @@
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
-import { redactFields, redactLine } from './redaction.js';
+import { prettyFactory } from 'pino-pretty';
+import { describeErrors } from './describe-error.js';
+import { hideFields } from './secret-fields.js';
+import { createSecretValues, type SecretValues } from './secret-values.js';
 
 export type Logger = PinoLogger;
 
@@ -14,26 +16,50 @@ export interface LoggerOptions {
   readonly destination?: { write(line: string): unknown };
 }
 
+// On the logger itself: the children that pino makes inherit it.
+const SECRETS = Symbol('secret values of this logger and its children');
+
 /**
- * The logger of a process: JSON lines, or readable ones on a terminal. Secrets are taken out twice: by the name of
- * their field, and, for those registered with `registerSecret`, wherever their value occurs in a line.
+ * The logger of a process: JSON lines, or readable ones on a terminal. Secrets are taken out twice, both times of the
+ * finished line, so that nothing gets past: by the name of their field, and, for those given to `addSecret`, wherever
+ * their value occurs.
  */
 export function createLogger(options: LoggerOptions): Logger {
+  const secrets = createSecretValues();
   const target = options.destination ?? process.stderr;
   const readable = options.pretty ?? (options.destination === undefined && process.stderr.isTTY === true);
-  const sink = readable
-    ? pretty({ colorize: true, destination: process.stderr, sync: true, ignore: 'pid,hostname' })
-    : target;
-  return pino(
+  const layOut = readable
+    ? prettyFactory({ colorize: options.destination === undefined, ignore: 'pid,hostname' })
+    : (line: string) => line;
+  const logger = pino(
     {
       name: options.name,
       level: options.level,
       timestamp: stdTimeFunctions.isoTime,
       base: { pid: process.pid },
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: redactFields },
+      formatters: { level: (label) => ({ level: label }), log: describeFields },
+      // pino's own would show everything that a library hung on its error
+      serializers: { err: describeErrors },
     },
-    // on the finished line, so that nothing gets past: neither bindings of child loggers nor texts
-    { write: (line: string) => void sink.write(redactLine(line)) },
+    { write: (line: string) => void target.write(layOut(`${secrets.hide(hideFields(line))}\n`)) },
   );
+  // pino has no hook for the bindings of a child
+  const { child } = logger;
+  logger.child = function describingChild(this: Logger, bindings, childOptions) {
+    return child.call(this, describeFields(bindings), childOptions);
+  } as Logger['child'];
+  return Object.assign(logger, { [SECRETS]: secrets });
+}
+
+function describeFields(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, describeErrors(value)]));
+}
+
+/**
+ * Hides a value in every line of this logger, of those it was made from and of all their children.
+ * Values under 6 characters are not hidden: they are in every other word.
+ * @returns ends it, for secrets that are known for a while only.
+ */
+export function addSecret(logger: Logger, value: string): () => void {
+  return (logger as Logger & { readonly [SECRETS]?: SecretValues })[SECRETS]?.add(value) ?? (() => undefined);
 }

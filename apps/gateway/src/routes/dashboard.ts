@@ -26,7 +26,6 @@ export async function installDashboard(app: FastifyInstance, queue: QueueSystem)
   const queues = (): BullMQAdapter[] => [
     ...queue.queues.all().map((scans) => {
       const shown = new BullMQAdapter(scans, {
-        allowCompletedRetries: false,
         description: describe(scans.name),
       });
       shown.setFormatter('name', (job: { data?: ScanJobData }) => job.data?.name ?? 'scan');

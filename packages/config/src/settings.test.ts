@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { ScanmqError } from '@scanmq/contract';
+import { ConfigError, type Environment, readSettings, renderEnvExample, VARIABLES } from './index.js';
+
+function mistakes(env: Environment): Record<string, string> {
+  try {
+    readSettings(env);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      return Object.fromEntries(error.issues.map(({ path, message }) => [path, message]));
+    throw error;
+  }
+  throw new Error('no mistake was found');
+}
+
+describe('the settings of an empty environment', () => {
+  it('are the documented defaults, in our units', () => {
+    expect(readSettings({})).toEqual({
+      host: '127.0.0.1',
+      port: 8835,
+      workerPort: 8836,
+      redis: { url: 'redis://127.0.0.1:6379', sentinels: [], sentinelName: undefined, clusterNodes: [] },
+      queuePrefix: 'scanmq',
+      dataDir: resolve('data/tasks'),
+      scannerConfigFile: resolve('config/scanners.yaml'),
+      pollIntervalMs: 30_000,
+      scanTimeoutMs: 86_400_000,
+      shutdownGraceMs: 60_000,
+      workerLockMs: 60_000,
+      stalledCheckMs: 15_000,
+      idempotencyTtlMs: 172_800_000,
+      retentionCompletedMs: 604_800_000,
+      retentionFailedMs: 2_592_000_000,
+      maxAttempts: 3,
+      retryBackoffMs: 5_000,
+      scannerOutageMs: 300_000,
+      healthIntervalMs: 30_000,
+      maxCrashes: 5,
+      targetsAllow: [],
+      targetsDeny: [],
+      apiKeysFile: undefined,
+      credentialsKey: undefined,
+      maxConcurrentScans: 3,
+      logLevel: 'info',
+    });
+  });
+
+  it('are those of an environment of empty texts, too', () => {
+    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ' ']));
+    expect(readSettings(empty)).toEqual(readSettings({}));
+  });
+});
+
+describe('a setting', () => {
+  it('may be a fraction, where it is a time', () => {
+    const settings = readSettings({ POLL_INTERVAL_SECONDS: '0.25', SCAN_TIMEOUT_HOURS: '0.001' });
+    expect(settings).toMatchObject({ pollIntervalMs: 250, scanTimeoutMs: 3_600 });
+  });
+
+  it('is a whole number of milliseconds, since Redis takes no other', () => {
+    expect(readSettings({ WORKER_LOCK_SECONDS: '40.00049' }).workerLockMs).toBe(40_000);
+  });
+
+  it('may list targets by address, range, network, name, and everything below a name', () => {
+    expect(
+      readSettings({ TARGETS_DENY: '10.0.0.1, 10.0.0.2-10.0.0.9 10.1.0.0/16,2001:db8::/32 a.b .c.d *.e.f' })
+        .targetsDeny,
+    ).toEqual(['10.0.0.1', '10.0.0.2-10.0.0.9', '10.1.0.0/16', '2001:db8::/32', 'a.b', '.c.d', '*.e.f']);
+  });
+
+  it('may be a key of 32 bytes in hex or base64', () => {
+    const key = Buffer.from([...Array(32).keys()]);
+    for (const text of [key.toString('hex'), key.toString('base64'), key.toString('base64url')])
+      expect(readSettings({ CREDENTIALS_KEY: text }).credentialsKey).toEqual(key);
+  });
+
+  it('may list Sentinels', () => {
+    expect(
+      readSettings({ REDIS_SENTINELS: 'a.b:26379, [::1]:26380', REDIS_SENTINEL_NAME: 'main' }).redis,
+    ).toMatchObject({
+      sentinels: [
+        { host: 'a.b', port: 26_379 },
+        { host: '::1', port: 26_380 },
+      ],
+      sentinelName: 'main',
+    });
+  });
+});
+
+describe('a mistake in the environment', () => {
+  it.each([
+    ['PORT', '70000', /0 to 65535/],
+    ['PORT', 'abc', /whole number/],
+    ['PORT', '80.5', /whole number/],
+    ['POLL_INTERVAL_SECONDS', 'often', /number of seconds/],
+    ['POLL_INTERVAL_SECONDS', '0', /from 0.01/],
+    ['POLL_INTERVAL_SECONDS', '-1', /from 0.01/],
+    // a timer of Node that waits for longer fires at once
+    ['POLL_INTERVAL_SECONDS', '2147484', /to 2147483/],
+    ['SCAN_TIMEOUT_HOURS', 'Infinity', /number of hours/],
+    ['WORKER_LOCK_SECONDS', '1', /from 2/],
+    ['REDIS_URL', 'http://x', /redis:\/\//],
+    ['REDIS_URL', 'localhost', /redis:\/\//],
+    ['REDIS_SENTINELS', 'a', /host:port/],
+    ['REDIS_CLUSTER_NODES', 'a:0', /host:port/],
+    ['QUEUE_PREFIX', 'a:b', /letters/],
+    ['TARGETS_ALLOW', '10.0.0.256', /'10.0.0.256' is none/],
+    ['TARGETS_ALLOW', '.10.0.0.1', /'.10.0.0.1' is none/],
+    ['CREDENTIALS_KEY', 'abc', /openssl rand -base64 32/],
+    ['LOG_LEVEL', 'loud', /trace, debug/],
+  ])('is found: %s=%s', (name, value, expectation) => {
+    expect(mistakes({ [name]: value })).toEqual({ [name]: expect.stringMatching(expectation) });
+    expect(mistakes({ [name]: value })[name]).toMatch(/expected/);
+  });
+
+  it('is found between variables', () => {
+    expect(mistakes({ WORKER_LOCK_SECONDS: '10' })).toEqual({
+      WORKER_LOCK_SECONDS: 'expected at least twice WORKER_STALLED_CHECK_SECONDS',
+    });
+    expect(mistakes({ REDIS_SENTINELS: 'a:1' })).toHaveProperty('REDIS_SENTINEL_NAME');
+    expect(mistakes({ REDIS_SENTINEL_NAME: 'a' })).toHaveProperty('REDIS_SENTINEL_NAME');
+  });
+
+  it('is not hidden: a Redis Cluster is refused, not ignored', () => {
+    expect(mistakes({ REDIS_CLUSTER_NODES: 'a:1' }).REDIS_CLUSTER_NODES).toMatch(/not supported yet/);
+  });
+
+  it('is told with all others at once, and a terminal shows one per line', () => {
+    const env = { PORT: 'x', LOG_LEVEL: 'y', MAX_ATTEMPTS: '0' };
+    expect(Object.keys(mistakes(env)).sort()).toEqual(['LOG_LEVEL', 'MAX_ATTEMPTS', 'PORT']);
+    const error = new ConfigError('The environment', [
+      { path: 'A', message: 'expected a' },
+      { path: 'B', message: 'expected b' },
+    ]);
+    expect(error.format()).toBe('The environment has 2 mistakes:\n  A: expected a\n  B: expected b');
+    expect(error.message).toBe('The environment: A: expected a (and 1 more)');
+    expect(error).toBeInstanceOf(ScanmqError);
+    expect(error.code).toBe('invalid_request');
+  });
+
+  it('is told without the value, where that may be secret', () => {
+    const canary = 'canary-value';
+    const env = { REDIS_URL: `http://:${canary}@x`, CREDENTIALS_KEY: canary, REDIS_SENTINELS: canary };
+    expect(JSON.stringify(mistakes(env))).not.toContain(canary);
+  });
+});
+
+describe('.env.example', () => {
+  it('is what the table of variables gives (npm run env-example)', () => {
+    expect(readFileSync(resolve('.env.example'), 'utf8')).toBe(renderEnvExample());
+  });
+
+  it('shows defaults that are taken as they stand', () => {
+    const shown = renderEnvExample()
+      .split('\n')
+      .flatMap((line) => /^#([A-Z_]+)=(.*)$/.exec(line)?.slice(1) ?? [])
+      .reduce<string[][]>((pairs, text, index) => {
+        if (index % 2 === 0) pairs.push([text]);
+        else pairs.at(-1)?.push(text);
+        return pairs;
+      }, []);
+    expect(shown.map(([name]) => name)).toEqual(Object.keys(VARIABLES));
+    expect(readSettings(Object.fromEntries(shown))).toEqual(readSettings({}));
+  });
+});

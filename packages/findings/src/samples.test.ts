@@ -1,0 +1,304 @@
+/**
+ * Real exports against figures counted by another reader. Those in the repository always; with SCANMQ_SAMPLES_DIR those of
+ * another folder of the same form too.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from '@jest/globals';
+import { parseStringPromise } from 'xml2js';
+import { type InvalidExportError, ingestExport, type RawItem, readExport } from './index.js';
+
+const FOLDERS = [
+  fileURLToPath(new URL('../../../tests/samples', import.meta.url)),
+  process.env.SCANMQ_SAMPLES_DIR ?? '',
+].filter(existsSync);
+
+interface Expected {
+  has_report: boolean;
+  report_name: string;
+  hosts: number;
+  items: number;
+  severity: Record<string, number>;
+  plugins: number;
+  cves: number;
+  max_cvss3: number | null;
+  exploit_available: number;
+  plugin_output_chars: number;
+  per_host: Record<string, number>;
+  host_tags: number;
+  fields: Record<string, number>;
+  items_sha256: string;
+  fields_sha256: string;
+  tags_sha256: string;
+  kind?: string;
+}
+
+interface Sample {
+  name: string;
+  bytes: Buffer;
+  expected: Expected;
+}
+
+function load(folder: string): Sample[] {
+  const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Record<
+    string,
+    Expected
+  >;
+  const files = readdirSync(folder);
+  return Object.entries(expected).flatMap(([key, figures]) => {
+    const base = key.replace(/\.gz$/, '');
+    const file = files.find((name) => name === base || name === `${base}.gz`);
+    if (file === undefined) throw new Error(`${key} is not in ${folder}`);
+    const bytes = readFileSync(join(folder, file));
+    return [{ name: base, bytes: file.endsWith('.gz') ? gunzipSync(bytes) : bytes, expected: figures }];
+  });
+}
+
+const byName = (samples: Sample[]): Sample[] => [
+  ...new Map(samples.map((sample) => [sample.name, sample])).values(),
+];
+const valid = byName(FOLDERS.flatMap(load));
+const invalid = byName(FOLDERS.flatMap((folder) => load(join(folder, 'invalid'))));
+
+async function* chunks(bytes: Uint8Array, size = 64 * 1024): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** The figures of `expected.json`, from our reader. */
+async function measure(source: AsyncIterable<Uint8Array>): Promise<Partial<Expected>> {
+  const hash = { items: createHash('sha256'), fields: createHash('sha256'), tags: createHash('sha256') };
+  const severity: Record<string, number> = { '0': 0, '1': 0, '2': 0, '3': 0, '4': 0 };
+  const perHost: Record<string, number> = {};
+  const fields: Record<string, number> = {};
+  const plugins = new Set<string | undefined>();
+  const cves = new Set<string>();
+  let host = '';
+  let tags = 0;
+  let outputChars = 0;
+  let exploits = 0;
+  let maxCvss3: number | null = null;
+  const facts = await readExport(source, {
+    onHost: (name) => {
+      host = name;
+      perHost[name] ??= 0;
+    },
+    onHostTag: (name, text) => {
+      tags += 1;
+      hash.tags.update(`${JSON.stringify([host, name, text])}\n`);
+    },
+    onItem: ({ attributes: a, elements }: RawItem) => {
+      perHost[host] = (perHost[host] ?? 0) + 1;
+      severity[a.severity ?? ''] = (severity[a.severity ?? ''] ?? 0) + 1;
+      plugins.add(a.pluginID);
+      hash.items.update(
+        `${[host, a.pluginID ?? '', a.port ?? '', a.protocol ?? '', a.svc_name ?? '', a.severity ?? ''].join('|')}\n`,
+      );
+      const sorted = elements.map(([name, text], index) => ({ name, text, index }));
+      sorted.sort((x, y) => (x.name === y.name ? x.index - y.index : x.name < y.name ? -1 : 1));
+      for (const { name, text } of sorted) {
+        fields[name] = (fields[name] ?? 0) + 1;
+        hash.fields.update(
+          `${JSON.stringify([host, a.pluginID ?? '', a.port ?? '', a.protocol ?? '', name, text])}\n`,
+        );
+        if (name === 'cve') cves.add(text.trim());
+        if (name === 'plugin_output') outputChars += [...text].length;
+        if (name === 'exploit_available' && text === 'true') exploits += 1;
+        if (name === 'cvss3_base_score') maxCvss3 = Math.max(maxCvss3 ?? 0, Number(text));
+      }
+    },
+  });
+  return {
+    report_name: facts.reportName,
+    hosts: facts.hosts,
+    items: facts.items,
+    severity,
+    plugins: plugins.size,
+    cves: cves.size,
+    max_cvss3: maxCvss3,
+    exploit_available: exploits,
+    plugin_output_chars: outputChars,
+    per_host: perHost,
+    host_tags: tags,
+    fields,
+    items_sha256: hash.items.digest('hex'),
+    fields_sha256: hash.fields.digest('hex'),
+    tags_sha256: hash.tags.digest('hex'),
+  };
+}
+
+const faultOf = async (source: AsyncIterable<Uint8Array>): Promise<string> => {
+  try {
+    await readExport(source, {});
+    return 'none';
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'invalid_export' });
+    return (error as InvalidExportError).exportFault;
+  }
+};
+
+describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ bytes, expected }) => {
+  it('is read to the figures of another reader, text for text', async () => {
+    const measured = await measure(chunks(bytes));
+    expect(measured).toEqual(
+      Object.fromEntries(Object.keys(measured).map((key) => [key, expected[key as keyof Expected]])),
+    );
+  });
+
+  it('is refused when it breaks off anywhere', async () => {
+    // what follows the root element, such as a line end, is no part of it
+    const end = bytes.lastIndexOf('</NessusClientData_v2>') + '</NessusClientData_v2>'.length;
+    for (const share of [0.02, 0.3, 0.6, 0.9, 0.999]) {
+      expect([share, await faultOf(chunks(bytes.subarray(0, Math.floor(end * share))))]).toEqual([
+        share,
+        'malformed',
+      ]);
+    }
+  });
+
+  it('is stored with the same counts', async () => {
+    const taskDir = await mkdtemp(join(tmpdir(), 'scanmq-findings-'));
+    try {
+      await writeFile(join(taskDir, 'scan_native.nessus'), bytes);
+      const { summary } = await ingestExport({
+        taskDir,
+        scanType: 'untrusted',
+        targets: [],
+        endedAs: 'completed',
+      });
+      const count = (level: number): number => expected.severity[String(level)] ?? 0;
+      expect(summary).toMatchObject({
+        hosts_scanned: expected.hosts,
+        total_findings: expected.items,
+        total_vulnerabilities: count(1) + count(2) + count(3) + count(4),
+        severity_breakdown: {
+          critical: count(4),
+          high: count(3),
+          medium: count(2),
+          low: count(1),
+          info: count(0),
+        },
+      });
+    } finally {
+      await rm(taskDir, { recursive: true });
+    }
+  });
+});
+
+describe('a file that is no export', () => {
+  it.each([...invalid, ...valid.filter(({ expected }) => !expected.has_report)])(
+    '$name is refused',
+    async ({ bytes, expected }) => {
+      expect(await faultOf(chunks(bytes))).toBe(expected.kind ?? 'no_report');
+    },
+  );
+});
+
+describe('the reader', () => {
+  it.each([
+    ['dojo-was-one.nessus', 1],
+    ['cloud-repeated-host.nessus', 13],
+    ['cloud-repeated-host.nessus', 1_021],
+    ['nessus-4.2-2009.nessus', 65_537],
+  ])('does not depend on where its input is cut (%s, every %d bytes)', async (name, size) => {
+    const sample = valid.find((candidate) => candidate.name === name);
+    if (!sample) throw new Error('the sample is missing');
+    expect(await measure(chunks(sample.bytes, size))).toEqual(await measure(chunks(sample.bytes)));
+  });
+
+  it('agrees with xml2js, which reads the whole document another way', async () => {
+    const sample = valid.find(({ name }) => name === 'dojo-was-one.nessus');
+    if (!sample) throw new Error('the sample is missing');
+    const tree = await parseStringPromise(sample.bytes.toString('utf8'), {
+      explicitChildren: true,
+      preserveChildrenOrder: true,
+      trim: false,
+      normalize: false,
+    });
+    const second: unknown[] = [];
+    for (const host of tree.NessusClientData_v2.Report[0].ReportHost) {
+      for (const item of host.ReportItem)
+        second.push([
+          item.$,
+          (item.$$ as { '#name': string; _?: string }[]).map((child) => [child['#name'], child._ ?? '']),
+        ]);
+    }
+    const first: unknown[] = [];
+    await readExport(chunks(sample.bytes), {
+      onItem: ({ attributes, elements }) =>
+        first.push([{ ...attributes }, elements.map((element) => [...element])]),
+    });
+    expect(first).toEqual(second);
+  });
+
+  it.each([
+    [
+      'entities of its own',
+      '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><NessusClientData_v2><Report name="&b;"/></NessusClientData_v2>',
+    ],
+    [
+      'an external subset',
+      '<!DOCTYPE x SYSTEM "file:///etc/passwd"><NessusClientData_v2><Report name="x"/></NessusClientData_v2>',
+    ],
+    ['deep nesting', `<NessusClientData_v2>${'<a>'.repeat(10_000)}`],
+    [
+      'a huge attribute',
+      `<NessusClientData_v2><Report name="${'x'.repeat(100_000)}"/></NessusClientData_v2>`,
+    ],
+    [
+      'bytes that are not UTF-8',
+      Buffer.concat([
+        Buffer.from('<NessusClientData_v2><Report name="'),
+        Buffer.from([0xff, 0xfe, 0xc0]),
+        Buffer.from('"/></NessusClientData_v2>'),
+      ]),
+    ],
+    ['an error message of a scanner', '{"error":"The requested file was not found."}'],
+    ['binary', Buffer.from([0x00, 0x01, 0x02, 0x03])],
+  ])('refuses %s', async (_, content) => {
+    expect(await faultOf(chunks(Buffer.from(content)))).toBe('malformed');
+  });
+
+  it('takes out control characters that XML forbids, and says how many', async () => {
+    const items: RawItem[] = [];
+    const facts = await readExport(
+      chunks(
+        Buffer.from(
+          '\ufeff<NessusClientData_v2><Report name="r"><ReportHost name="h"><ReportItem pluginID="1"><plugin_output>a\u0001\u001bb</plugin_output></ReportItem></ReportHost></Report></NessusClientData_v2>',
+        ),
+      ),
+      { onItem: (item) => items.push(item) },
+    );
+    expect(items[0]?.elements).toEqual([['plugin_output', 'ab']]);
+    expect(facts.removedCharacters).toBe(2);
+  });
+
+  it('reads UTF-16 by its byte order mark, and other encodings by their declaration', async () => {
+    const text = '<NessusClientData_v2><Report name="Größe"/></NessusClientData_v2>';
+    const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
+    expect((await readExport(chunks(utf16), {})).reportName).toBe('Größe');
+    const latin1 = Buffer.from(`<?xml version="1.0" encoding="ISO-8859-1"?>${text}`, 'latin1');
+    expect((await readExport(chunks(latin1), {})).reportName).toBe('Größe');
+  });
+
+  it('needs no more memory for a host of 60 MB than for its largest item', async () => {
+    const item = `<ReportItem port="1" pluginID="7"><plugin_output>${'x'.repeat(10_000)}</plugin_output></ReportItem>`;
+    async function* large(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('<NessusClientData_v2><Report name="r"><ReportHost name="h">');
+      const chunk = Buffer.from(item.repeat(10));
+      for (let i = 0; i < 600; i += 1) yield chunk;
+      yield Buffer.from('</ReportHost></Report></NessusClientData_v2>');
+    }
+    let peak = 0;
+    const before = process.memoryUsage().rss;
+    const facts = await readExport(large(), {
+      onItem: () => (peak = Math.max(peak, process.memoryUsage().rss)),
+    });
+    expect(facts.items).toBe(6_000);
+    expect((peak - before) / 1024 / 1024).toBeLessThan(60);
+  });
+});

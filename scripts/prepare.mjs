@@ -1,0 +1,12 @@
+// After `npm ci`: builds, so that a clone is ready to run. Without the compiler (`npm ci --omit=dev`) there is nothing
+// to do: what is installed then is built already.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const compiler = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+const project = fileURLToPath(new URL('../tsconfig.build.json', import.meta.url));
+if (existsSync(compiler) && existsSync(project)) {
+  const { status } = spawnSync(process.execPath, [compiler, '-b', project], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+}
