@@ -68,6 +68,30 @@ module.exports = {
         pathNot: '^(packages|apps)/$2/|/(src|dist)/index\\.(ts|js)$',
       },
     },
+    {
+      ...only(
+        'simulator-has-two-users',
+        '.',
+        '^packages/simulator/',
+        'nothing that runs in production knows the simulator',
+      ),
+      from: { pathNot: '^(packages/(simulator|testkit)|apps/cli)/|\\.test\\.ts$|^bench/' },
+    },
+    {
+      name: 'nothing-unknown',
+      severity: 'error',
+      comment:
+        'what cannot be found cannot be judged: a window into another package, or a build that is missing',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'dependencies-are-declared',
+      severity: 'error',
+      comment: 'what a package imports stands in its own package.json',
+      from: { path: '^(packages|apps)/[^/]+/src/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
+    },
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',

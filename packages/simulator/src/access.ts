@@ -1,0 +1,90 @@
+/** Who may do what: sessions, API keys, the page's token, and the refusals of licences without API (nessus-api.md sections 1.2 to 1.4). */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { FaultBoard } from './faults.js';
+import type { SimulatorSettings } from './options.js';
+
+export type Login = 'session' | 'keys';
+
+export interface Access {
+  readonly accessKey: string;
+  readonly secretKey: string;
+  /** @returns the token of a new session; undefined for a wrong user or password, or while the account is locked. */
+  logIn(username: string, password: string): string | undefined;
+  logOut(token: string): boolean;
+  /** Which login a request comes with; undefined for none that is valid. */
+  loginOf(headers: Readonly<Record<string, string | string[] | undefined>>): Login | undefined;
+  /** True when a call that changes scans is allowed: by the licence, or in the way of the web page. */
+  maySteer(login: Login, headers: Readonly<Record<string, string | string[] | undefined>>): boolean;
+  readonly locked: boolean;
+  expireSessions(): void;
+  rotateToken(): void;
+  /** The web page's bundle, with the token in it. */
+  bundle(): string;
+}
+
+/** Bad logins until the account locks. */
+const LOGIN_ATTEMPTS = 5;
+
+export function createAccess(settings: SimulatorSettings, faults: FaultBoard): Access {
+  const accessKey = settings.accessKey ?? randomBytes(32).toString('hex');
+  const secretKey = settings.secretKey ?? randomBytes(32).toString('hex');
+  const sessions = new Map<string, number>();
+  let badLogins = 0;
+  let apiToken = randomUUID().toUpperCase();
+
+  const textOf = (value: string | string[] | undefined): string =>
+    Array.isArray(value) ? (value[0] ?? '') : (value ?? '');
+
+  return {
+    accessKey,
+    secretKey,
+    get locked() {
+      return badLogins >= LOGIN_ATTEMPTS;
+    },
+    logIn(username, password) {
+      const right =
+        username === settings.username && password === settings.password && !faults.hits('login_refused');
+      if (!right || badLogins >= LOGIN_ATTEMPTS) {
+        badLogins += 1;
+        return undefined;
+      }
+      badLogins = 0;
+      const token = randomBytes(24).toString('hex');
+      sessions.set(token, Date.now());
+      return token;
+    },
+    logOut: (token) => sessions.delete(token),
+
+    loginOf(headers) {
+      const keys = /accessKey=([0-9a-f]+);\s*secretKey=([0-9a-f]+);?/.exec(textOf(headers['x-apikeys']));
+      if (keys) return keys[1] === accessKey && keys[2] === secretKey ? 'keys' : undefined;
+      const token = /^token=([0-9a-f]+)$/.exec(textOf(headers['x-cookie']))?.[1];
+      const lastUsed = token === undefined ? undefined : sessions.get(token);
+      if (token === undefined || lastUsed === undefined) return undefined;
+      if (Date.now() - lastUsed > settings.idleSessionMs || faults.hits('session_expired')) {
+        sessions.delete(token);
+        return undefined;
+      }
+      sessions.set(token, Date.now());
+      return 'session';
+    },
+
+    maySteer(login, headers) {
+      if (settings.product === 'manager') return true;
+      return login === 'session' && textOf(headers['x-api-token']) === apiToken;
+    },
+
+    expireSessions: () => sessions.clear(),
+    rotateToken() {
+      // lower case after a change: a pattern for upper case only broke in the field
+      apiToken = randomUUID();
+    },
+    bundle() {
+      const decoys = ['top', 'nessuscli', 'winter']
+        .map((word) => `{key:"decoy_${word}",value:function(){return"${word}"}}`)
+        .join(',');
+      const filler = `/* simulator */${'var a=function(b){return b};'.repeat(40_000)}`;
+      return `${filler}[{key:"buildId",value:function(){return"${'0'.repeat(8)}"}},${decoys},{key:"getApiToken",value:function(){return"${apiToken}"}}]${filler}`;
+    },
+  };
+}

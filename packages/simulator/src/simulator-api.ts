@@ -1,0 +1,44 @@
+import type { EngineStats } from './engine.js';
+import type { Fault, FaultInput, FaultName } from './faults.js';
+
+export interface SimulatorStats extends EngineStats {
+  active_now: number;
+}
+
+export interface ScanFacts {
+  readonly scan_id: number;
+  readonly name: string;
+  readonly description: string;
+  readonly status: string;
+  readonly launches: number;
+  readonly with_credentials: boolean;
+}
+
+/** A simulated Nessus that runs in this process. What the control address does, these methods do. */
+export interface Simulator {
+  /** `https://127.0.0.1:…` */
+  readonly url: string;
+  readonly controlUrl: string;
+  readonly certPem: string;
+  readonly keyPem: string;
+  /** SHA-256 of the certificate: 64 lower-case hex digits. */
+  readonly fingerprint256: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  stats(): SimulatorStats;
+  scans(): readonly ScanFacts[];
+  faults(): readonly Fault[];
+  setFault(fault: FaultInput): void;
+  clearFaults(name?: FaultName): void;
+  /** The next exports, one after the other, are exactly these bytes. */
+  nextExport(bytes: Buffer): void;
+  /** @returns how many scans it ended. */
+  endScans(scanId: number | 'all', status: 'completed' | 'aborted'): number;
+  expireSessions(): void;
+  rotateToken(): void;
+  load(forMs: number): void;
+  setServerStatus(word: string): void;
+  /** Refuses connections, then loads, then is ready; sessions and exports are gone, scans in progress aborted. Resolves when it listens again. */
+  restart(times: { downMs: number; loadingMs: number }): Promise<void>;
+  close(): Promise<void>;
+}
