@@ -23,6 +23,8 @@ export async function untilStopped({ log, reload }: UntilStoppedOptions): Promis
       process.off('SIGTERM', stop);
       process.off('SIGINT', stop);
       process.once('SIGINT', () => process.exit(130));
+      // an open channel to the parent would keep the process alive
+      if (process.connected) process.disconnect();
       resolve();
     };
     process.on('SIGTERM', stop);

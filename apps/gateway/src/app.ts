@@ -1,7 +1,7 @@
 import { LIMITS } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { installMcp } from './mcp-adapter.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard } from './plugins/host-guard.js';
@@ -27,7 +27,8 @@ const LOCAL_PRINCIPAL = 'local';
 export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; dashboard: Dashboard }> {
   const app = Fastify({
     loggerInstance: deps.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // one line per request is written below, in our own words
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.requestBodyBytes,
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: 200 },

@@ -122,6 +122,7 @@ interface CredentialShape {
   ssh_username?: string | undefined;
   ssh_password?: string | undefined;
   ssh_private_key?: string | undefined;
+  ssh_key_passphrase?: string | undefined;
   windows_username?: string | undefined;
   windows_password?: string | undefined;
   credential_ref?: string | undefined;
@@ -142,6 +143,13 @@ function checkCredentials(request: CredentialShape, ctx: z.RefinementCtx): void 
   if (ssh && (request.ssh_password === undefined) === (request.ssh_private_key === undefined)) {
     issue('ssh_password', 'expected exactly one of ssh_password and ssh_private_key');
   }
+  // a secret without its user would be dropped, and the scan would log in as nobody
+  for (const field of ['ssh_password', 'ssh_private_key', 'ssh_key_passphrase'] as const)
+    if (!ssh && request[field] !== undefined) issue(field, 'expected together with ssh_username');
+  if (ssh && request.ssh_key_passphrase !== undefined && request.ssh_private_key === undefined)
+    issue('ssh_key_passphrase', 'expected together with ssh_private_key');
+  if (!windows && request.windows_password !== undefined)
+    issue('windows_password', 'expected together with windows_username');
   if (windows && request.windows_password === undefined)
     issue('windows_password', 'expected with windows_username');
   if (

@@ -80,6 +80,14 @@ function parseRange(text: string): IpTarget | undefined {
   return { kind: 'range', text, family: first.family, first: first.value, last: last.value };
 }
 
+/**
+ * A mistyped address or range, never a host name: 10.0.0.256, 10.0.0.1-2-3, and 0x0a000001, which resolvers take for
+ * 10.0.0.1. A name that ends in a number is an address to them (WHATWG URL, "ends in a number").
+ */
+function looksLikeNumbers(name: string, labels: readonly string[]): boolean {
+  return /^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1) ?? '') || /^[\d.-]+$/.test(name);
+}
+
 /** One target, or undefined when the text is none. */
 export function parseTarget(text: string): Target | undefined {
   if (text.includes('/')) return parseNetwork(text);
@@ -91,12 +99,8 @@ export function parseTarget(text: string): Target | undefined {
   if (range) return range;
   const name = text.endsWith('.') ? text.slice(0, -1) : text;
   const labels = name.split('.');
-  // A last label of digits only is a mistyped address (10.0.0.256), never a host name.
   const looksLikeName =
-    name.length <= 253 &&
-    labels.every((label) => LABEL.test(label)) &&
-    !/^\d+$/.test(labels.at(-1) ?? '') &&
-    !/^[\d.]+-[\d.]*$/.test(name);
+    name.length <= 253 && labels.every((label) => LABEL.test(label)) && !looksLikeNumbers(name, labels);
   return looksLikeName ? { kind: 'name', text: name.toLowerCase() } : undefined;
 }
 

@@ -6,7 +6,8 @@ import type { ProgramIo } from '../program-io.js';
 import { createProgressLine } from '../progress-line.js';
 import { findingsTable, severityTable } from '../tables.js';
 
-const WAIT_SECONDS = 10;
+/** How long one look may take; the service answers at once when the task ends. */
+const WAIT_SECONDS = { terminal: 1, log: 2 };
 
 export interface ScanOptions {
   readonly targets?: string;
@@ -77,8 +78,7 @@ export async function followToEnd(
   const line = createProgressLine(io.stderr);
   try {
     for (;;) {
-      // short waits, so that progress is seen; the service answers at once when the task ends
-      const status = await client.status(taskId, io.stderr.isTTY ? 1 : WAIT_SECONDS);
+      const status = await client.status(taskId, io.stderr.isTTY ? WAIT_SECONDS.terminal : WAIT_SECONDS.log);
       if (!quiet) line.show(status);
       if (isTerminal(status.status) || signal?.aborted) return status;
     }
