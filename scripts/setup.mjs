@@ -138,6 +138,8 @@ function takeLock() {
       // of several that wait, one moves it away
       try {
         renameSync(lock, `${own}.stale`);
+        // unless it is that of another who was faster, and gets it back
+        if (holder(`${own}.stale`) !== pid) linkSync(`${own}.stale`, lock);
         rmSync(`${own}.stale`);
       } catch (error) {
         if (error.code !== 'ENOENT') throw error;

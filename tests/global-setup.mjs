@@ -1,8 +1,13 @@
 // One private Redis for the whole run; every test uses a prefix of its own. Imports the build, which `npm test` makes
 // first: jest's module mapping does not reach this file.
+import { existsSync } from 'node:fs';
+
+const BUILT = new URL('../packages/local-redis/dist/index.js', import.meta.url);
+
 export default async function globalSetup() {
-  const { startLocalRedis } = await import('../packages/local-redis/dist/index.js');
-  const redis = await startLocalRedis({});
+  if (!existsSync(BUILT)) throw new Error('Not built yet. Run: npm run setup');
+  const { startLocalRedis } = await import(BUILT.href);
+  const redis = await startLocalRedis();
   process.env.SCANMQ_TEST_REDIS_URL = redis.url;
   globalThis.scanmqTestRedis = redis;
 }

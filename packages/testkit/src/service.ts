@@ -145,7 +145,9 @@ export function restClient(url: string) {
       return await until(
         `${taskId} ends`,
         async () => {
-          const status: ScanStatus = (await call('GET', `/api/v1/scans/${taskId}?wait=5`)).json();
+          const answer = await call('GET', `/api/v1/scans/${taskId}?wait=5`);
+          if (answer.status !== 200) return undefined;
+          const status: ScanStatus = answer.json();
           return status.status !== 'queued' && status.status !== 'running' ? status : undefined;
         },
         timeoutMs,
