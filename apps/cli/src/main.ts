@@ -1,3 +1,4 @@
+import { ConfigError } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import { CommanderError } from 'commander';
 import { EXIT } from './exit-codes.js';
@@ -7,6 +8,10 @@ import { createProgram } from './program.js';
 function report(error: unknown, withStack: boolean): number {
   // commander has printed its own message already
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.passed : EXIT.usage;
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.format()}\n`);
+    return EXIT.usage;
+  }
   if (error instanceof ScanmqError) {
     process.stderr.write(`scanmq: ${error.message}\n`);
     if (error.issues && error.issues.length > 1) {

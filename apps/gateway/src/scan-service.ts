@@ -171,7 +171,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
           scanner_url:
             registry.instances(task.scanner_pool).find((instance) => instance.instanceId === pinned)?.url ??
             null,
-          queue_position: wait.position,
+          // a worker may have taken it in this very moment: then it was the next
+          queue_position: wait.position ?? (task.state === 'queued' ? 1 : null),
           estimated_wait_minutes: wait.minutes,
           message: replay
             ? 'This idempotency key was used before for the same request: this is the task it made.'

@@ -1,7 +1,12 @@
 import { type Settings, watchScannersConfig } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
-import { createHealthMonitor, createTargetPolicy, poolShapes } from '@scanmq/processor';
+import {
+  createHealthMonitor,
+  createTargetPolicy,
+  hideConfiguredSecrets,
+  poolShapes,
+} from '@scanmq/processor';
 import { openQueueSystem } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
 import { buildApp } from './app.js';
@@ -42,6 +47,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const scanners = await watchScannersConfig(settings, env, {
     onChange: (config) => {
       registry.update(config);
+      hideConfiguredSecrets(log, settings, registry.instances());
       void queue
         .applyLimits(poolShapes(registry))
         .then(() => dashboard.refresh())
@@ -57,6 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ),
   });
   const registry = createScannerRegistry(scanners.current);
+  hideConfiguredSecrets(log, settings, registry.instances());
   const queue = await openQueueSystem({
     settings,
     role: 'gateway',

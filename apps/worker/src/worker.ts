@@ -6,6 +6,7 @@ import {
   createHealthMonitor,
   createScanProcessor,
   createTargetPolicy,
+  hideConfiguredSecrets,
   poolShapes,
   startScanWorkers,
 } from '@scanmq/processor';
@@ -42,6 +43,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const scanners = await watchScannersConfig(settings, env, {
     onChange: (config) => {
       registry.update(config);
+      hideConfiguredSecrets(log, settings, registry.instances());
       void workers
         .update(poolShapes(registry))
         .catch((error: unknown) =>
@@ -56,6 +58,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
       ),
   });
   const registry = createScannerRegistry(scanners.current);
+  hideConfiguredSecrets(log, settings, registry.instances());
   const queue = await openQueueSystem({
     settings,
     role: 'worker',

@@ -1,5 +1,6 @@
-import { ScannerError } from '@scanmq/contract';
+import { type ScanCredentials, ScannerError } from '@scanmq/contract';
 import { sleep } from './interruption.js';
+import { hideScanSecrets } from './log-secrets.js';
 import { patiently, type RunContext, scanMarker } from './run-context.js';
 
 /** After an unknown outcome the scanner may still be busy with the request: looks this often before concluding. */
@@ -48,6 +49,20 @@ export async function findOrCreateScan(ctx: RunContext): Promise<number> {
       operation: 'create',
     });
   }
+  const showAgain = credentials && hideScanSecrets(ctx.log, credentials);
+  try {
+    return await createOnce(ctx, marker, credentials);
+  } finally {
+    showAgain?.();
+  }
+}
+
+async function createOnce(
+  ctx: RunContext,
+  marker: string,
+  credentials: ScanCredentials | undefined,
+): Promise<number> {
+  const { task } = ctx;
   for (let tries = 1; ; tries += 1) {
     await ctx.save({ create_intent_at: ctx.deps.now().toISOString() });
     try {

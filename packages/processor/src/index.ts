@@ -8,6 +8,7 @@ export {
   SCANNER_TYPE,
 } from './fleet.js';
 export { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
+export { hideConfiguredSecrets } from './log-secrets.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
 export { createScanProcessor, type ScanJob, type ScanProcessor } from './scan-job.js';
 export { checkTargetPolicy, createTargetPolicy, type TargetPolicy } from './target-policy.js';

@@ -131,6 +131,7 @@ export function restClient(url: string) {
     return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
   };
   return {
+    url,
     call,
     async submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<ScanStatus> {
       const answer = await call('POST', '/api/v1/scans', body, headers);

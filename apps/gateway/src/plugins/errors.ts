@@ -61,7 +61,8 @@ function ofRedis(thrown: unknown): ScanmqError | undefined {
     : undefined;
 }
 
-function sendProblem(request: FastifyRequest, reply: FastifyReply, error: ScanmqError): FastifyReply {
+/** Answers with an error; for hooks of scopes that have an error handler of their own. Everything else throws. */
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: ScanmqError): FastifyReply {
   if (error.httpStatus >= 500) request.log.error({ err: error, trace_id: request.traceId }, 'request failed');
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   return reply

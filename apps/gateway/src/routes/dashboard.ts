@@ -4,6 +4,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import { ScanmqError } from '@scanmq/contract';
 import { MAINTENANCE_QUEUE, type QueueSystem, type ScanJobData } from '@scanmq/queue';
 import type { FastifyInstance } from 'fastify';
+import { sendProblem } from '../plugins/errors.js';
 
 export const DASHBOARD_PATH = '/dashboard';
 
@@ -42,14 +43,18 @@ export async function installDashboard(app: FastifyInstance, queue: QueueSystem)
     options: { uiConfig: { boardTitle: 'scanmq', hideRedisDetails: true } },
   });
   await app.register(async (scope) => {
-    scope.addHook('onRequest', async (request) => {
-      if (request.method === 'GET' || request.method === 'HEAD') return;
-      if (!ALLOWED_CHANGES.test(request.url.split('?')[0] ?? '')) {
-        throw new ScanmqError(
+    scope.addHook('onRequest', async (request, reply) => {
+      const changes = request.method !== 'GET' && request.method !== 'HEAD';
+      if (!changes || ALLOWED_CHANGES.test(request.url.split('?')[0] ?? '')) return;
+      // not thrown: Bull Board has an error handler of its own, which would make a 500 of it
+      return sendProblem(
+        request,
+        reply,
+        new ScanmqError(
           'forbidden',
           'The dashboard only retries and promotes. For anything else use the API or the scanmq command.',
-        );
-      }
+        ),
+      );
     });
     await scope.register(adapter.registerPlugin(), { prefix: DASHBOARD_PATH });
   });

@@ -54,8 +54,8 @@ export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition:
     title,
     description,
     annotations,
-    inputSchema: z.toJSONSchema(definition.input, { io: 'input' }),
-    outputSchema: z.toJSONSchema(definition.output, { io: 'output' }),
+    inputSchema: toSchema(definition.input, 'input'),
+    outputSchema: toSchema(definition.output, 'output'),
     async call(args, context) {
       const { structured, text } = await definition.run(
         parseOrThrow(definition.input, args ?? {}, 'call'),
@@ -66,6 +66,21 @@ export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition:
       return text === undefined ? { structured: plain } : { structured: plain, text };
     },
   };
+}
+
+/** JSON schema without what costs a model tokens and tells it nothing: bounds of every integer, patterns of dates. */
+function toSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    override({ jsonSchema }) {
+      if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      // answers may gain fields; a client that validates must not refuse them then
+      if (io === 'output') delete jsonSchema.additionalProperties;
+    },
+  });
+  return rest;
 }
 
 /** Only looks. Its text comes from scanners and scanned hosts, hence the open world. */
