@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
+import { startLocalRedis } from '@scanmq/local-redis';
+import { Redis } from 'ioredis';
 import { NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
 
 const key = randomBytes(32);
@@ -21,16 +23,14 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function open(role: 'gateway' | 'worker' = 'worker'): Promise<QueueSystem> {
+async function open(
+  url = process.env.SCANMQ_TEST_REDIS_URL ?? '',
+  connectWaitMs = 5_000,
+): Promise<QueueSystem> {
   return await openQueueSystem({
-    role,
+    role: 'worker',
     settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        clusterNodes: [],
-      },
+      redis: { url, sentinels: [], sentinelName: undefined, clusterNodes: [] },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
       dataDir: directory,
       maxAttempts: 3,
@@ -40,10 +40,8 @@ async function open(role: 'gateway' | 'worker' = 'worker'): Promise<QueueSystem>
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: key,
     },
-    connectWaitMs: 5_000,
-    onError: (what, error) => {
-      throw new Error(what, { cause: error });
-    },
+    connectWaitMs,
+    onError: () => undefined,
     onWarning: () => undefined,
   });
 }
@@ -212,14 +210,24 @@ describe('the list of tasks', () => {
 
 describe('a Redis that would drop jobs', () => {
   it('is refused, with the reason', async () => {
-    await queue.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const redis = await startLocalRedis({});
     try {
-      await expect(open()).rejects.toMatchObject({
+      const client = new Redis(redis.url);
+      await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+      client.disconnect();
+      await expect(open(redis.url)).rejects.toMatchObject({
         code: 'unavailable',
         message: expect.stringContaining('noeviction'),
       });
     } finally {
-      await queue.redis.config('SET', 'maxmemory-policy', 'noeviction');
+      await redis.stop();
     }
+  });
+
+  it('that does not answer is told with its address, in time', async () => {
+    await expect(open('redis://127.0.0.1:1', 300)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('127.0.0.1'),
+    });
   });
 });

@@ -1,0 +1,298 @@
+import { readFileSync } from 'node:fs';
+import { request as plainRequest } from 'node:http';
+import { Agent, request } from 'node:https';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '@scanmq/testkit';
+import { FAULTS, type Simulator, startSimulator } from './index.js';
+
+let simulator: Simulator;
+let cookie: Record<string, string>;
+const agent = new Agent({ keepAlive: false });
+
+beforeAll(async () => {
+  simulator = await startSimulator({
+    username: 'u',
+    password: 'p',
+    startDelayMs: 20,
+    scanDurationMs: 150,
+    stopDelayMs: 60,
+    exportDelayMs: 30,
+    maxScans: 2,
+  });
+});
+afterAll(async () => await simulator.close());
+beforeEach(async () => {
+  simulator.clearFaults();
+  cookie = {
+    'x-cookie': `token=${(await call('POST', '/session', { username: 'u', password: 'p' })).json.token}`,
+  };
+});
+
+interface Answer {
+  status: number;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the shapes are what is under test
+  json: any;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+  to: Simulator = simulator,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      `${to.url}${path}`,
+      {
+        method,
+        agent,
+        ca: to.certPem,
+        checkServerIdentity: () => undefined,
+        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          let json: unknown;
+          try {
+            json = JSON.parse(text);
+          } catch {
+            json = undefined;
+          }
+          resolve({ status: response.statusCode ?? 0, text, json, headers: response.headers });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+const api = (method: string, path: string, body?: unknown): Promise<Answer> =>
+  call(method, path, body, cookie);
+const create = async (targets = '192.0.2.1', name = 'test'): Promise<number> =>
+  (
+    await api('POST', '/scans', {
+      uuid: '731a8e52-3ea6-a291-ec0a-d2ff0619c19d7bd788d6be818b65',
+      settings: { name, text_targets: targets },
+    })
+  ).json.scan.id;
+const status = async (id: number): Promise<string> => (await api('GET', `/scans/${id}`)).json.info.status;
+async function exported(id: number): Promise<string> {
+  const { file } = (await api('POST', `/scans/${id}/export`, { format: 'nessus' })).json;
+  await until(
+    'the export is ready',
+    async () => (await api('GET', `/scans/${id}/export/${file}/status`)).json?.status === 'ready',
+  );
+  return (await api('GET', `/scans/${id}/export/${file}/download`)).text;
+}
+
+describe('a scan', () => {
+  it('goes from empty over pending and running to completed, and its export holds the requested hosts', async () => {
+    const id = await create('192.0.2.4, 198.51.100.0/30, app.example.test');
+    expect((await api('GET', `/scans/${id}`)).json).toMatchObject({
+      info: { status: 'empty' },
+      hosts: null,
+      history: null,
+    });
+    const { scan_uuid } = (await api('POST', `/scans/${id}/launch`)).json;
+    expect(scan_uuid).toHaveLength(52);
+    expect((await api('POST', `/scans/${id}/launch`)).status).toBe(409);
+    expect((await api('POST', `/scans/${id}/export`, { format: 'nessus' })).json).toEqual({
+      error: 'Can not export running scans',
+    });
+    expect(await status(id)).toBe('pending');
+    await until('it runs', async () => (await status(id)) === 'running');
+    await until('it completes', async () => (await status(id)) === 'completed');
+    const report = await exported(id);
+    expect([...report.matchAll(/<ReportHost name="([^"]*)"/g)].map(([, name]) => name)).toEqual([
+      '192.0.2.4',
+      '198.51.100.1',
+      '198.51.100.2',
+      'app.example.test',
+    ]);
+    expect(report).toContain('<Report name="simulator: test"');
+    expect(report.match(/<tag name="scanmq-simulator">true/g)).toHaveLength(4);
+    expect(report).toMatch(/<\/NessusClientData_v2>\s*$/);
+  });
+
+  it('stays pending above the limit of the scanner', async () => {
+    const ids = [await create(), await create(), await create()];
+    for (const id of ids) await api('POST', `/scans/${id}/launch`);
+    await until(
+      'two run',
+      async () => (await Promise.all(ids.map(status))).filter((word) => word === 'running').length === 2,
+    );
+    expect((await Promise.all(ids.map(status))).sort()).toEqual(['pending', 'running', 'running']);
+    await until('all are done', async () =>
+      (await Promise.all(ids.map(status))).every((word) => word === 'completed'),
+    );
+  });
+
+  it('is paused, resumed, stopped and deleted, each in time and only in the right state', async () => {
+    const id = await create();
+    expect((await api('POST', `/scans/${id}/stop`)).status).toBe(409);
+    await api('POST', `/scans/${id}/launch`);
+    await until('it runs', async () => (await status(id)) === 'running');
+    expect(await api('POST', `/scans/${id}/pause`)).toMatchObject({ status: 200, text: '' });
+    expect(await status(id)).toBe('pausing');
+    await until('it is paused', async () => (await status(id)) === 'paused');
+    await api('POST', `/scans/${id}/resume`);
+    await until('it runs again', async () => (await status(id)) === 'running');
+    await api('POST', `/scans/${id}/stop`);
+    expect((await api('DELETE', `/scans/${id}`)).json).toEqual({ error: 'Can not delete an active scan' });
+    await until('it is canceled', async () => (await status(id)) === 'canceled');
+    expect((await api('DELETE', `/scans/${id}`)).status).toBe(200);
+    expect((await api('DELETE', `/scans/${id}`)).json).toEqual({
+      error: 'The requested file was not found.',
+    });
+  });
+
+  it('launched again keeps its first run in the history', async () => {
+    const id = await create();
+    for (const runs of [1, 2]) {
+      await api('POST', `/scans/${id}/launch`);
+      await until('it completes', async () => (await status(id)) === 'completed');
+      expect((await api('GET', `/scans/${id}`)).json.history).toHaveLength(runs);
+    }
+    const [first, second] = (await api('GET', `/scans/${id}`)).json.history;
+    expect((await api('GET', `/scans/${id}?history_id=${first.history_id}`)).json.info.uuid).toBe(first.uuid);
+    expect(second.uuid).not.toBe(first.uuid);
+  });
+});
+
+describe('who may do what', () => {
+  it('needs a login, and locks the account after five bad ones', async () => {
+    expect((await call('GET', '/scans')).json).toEqual({
+      error: 'You need to log in to perform this request',
+    });
+    const other = await startSimulator({ username: 'u', password: 'p' });
+    try {
+      for (let i = 0; i < 5; i += 1)
+        expect((await call('POST', '/session', { username: 'u', password: 'x' }, {}, other)).json).toEqual({
+          error: 'Invalid Credentials',
+        });
+      expect((await call('POST', '/session', { username: 'u', password: 'p' }, {}, other)).status).toBe(401);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it.each(['professional', 'expert', 'essentials'] as const)(
+    'refuses a %s to launch by API, but not to export',
+    async (product) => {
+      const other = await startSimulator({ product, username: 'u', password: 'p' });
+      try {
+        const keys = { 'x-apikeys': `accessKey=${other.accessKey}; secretKey=${other.secretKey}` };
+        const body = { settings: { name: 'n', text_targets: '192.0.2.1' } };
+        const refused = await call('POST', '/scans', body, keys, other);
+        expect([refused.status, refused.text, refused.headers.connection]).toEqual([
+          412,
+          '{"error":"API is not available"}',
+          'close',
+        ]);
+        expect((await call('GET', '/scans', undefined, keys, other)).json.scans).toBeNull();
+        const session = {
+          'x-cookie': `token=${(await call('POST', '/session', { username: 'u', password: 'p' }, {}, other)).json.token}`,
+        };
+        expect((await call('POST', '/scans', body, session, other)).status).toBe(412);
+        const token =
+          /getApiToken",value:function\(\)\{return"([^"]+)"/.exec(
+            (await call('GET', '/nessus6.js', undefined, {}, other)).text,
+          )?.[1] ?? '';
+        expect((await call('POST', '/scans', body, { ...session, 'x-api-token': token }, other)).status).toBe(
+          200,
+        );
+        expect((await call('POST', '/scans', body, { ...keys, 'x-api-token': token }, other)).status).toBe(
+          412,
+        );
+      } finally {
+        await other.close();
+      }
+    },
+  );
+
+  it('says plainly that it is a simulator', async () => {
+    const properties = await api('GET', '/server/properties');
+    expect(properties.headers.server).toBe('scanmq-simulator');
+    expect(properties.json).toMatchObject({ simulator: true, nessus_type: 'Nessus Manager (simulator)' });
+  });
+
+  it('tells whoever forgets the s of https', async () => {
+    const text = await new Promise((resolve, reject) => {
+      plainRequest(`${simulator.url.replace('https', 'http')}/scans`, (response) => {
+        response.setEncoding('utf8').once('data', (chunk) => resolve(`${response.statusCode} ${chunk}`));
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(text).toMatch(/^400 You're speaking plain HTTP/);
+  });
+});
+
+describe('the control address', () => {
+  const control = async (
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; json: Record<string, unknown> }> => {
+    const response = await fetch(`${simulator.controlUrl}/control${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    return { status: response.status, json: (await response.json()) as Record<string, unknown> };
+  };
+
+  it('switches faults on and off, by count and by probability', async () => {
+    await control('PUT', '/faults', { name: 'http_503', remaining: 1 });
+    expect((await api('GET', '/scans')).status).toBe(503);
+    expect((await api('GET', '/scans')).status).toBe(200);
+    await control('PUT', '/faults', { name: 'http_503', probability: 0.5 });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, async () => (await api('GET', '/scans')).status),
+    );
+    expect(new Set(answers)).toEqual(new Set([200, 503]));
+    await control('DELETE', '/faults');
+    expect((await control('GET', '/faults')).json).toMatchObject({ set: [], known: FAULTS });
+    expect((await control('PUT', '/faults', { name: 'nonsense' })).status).toBe(400);
+  });
+
+  it('restarts: connections are refused, then it loads, and what ran is aborted', async () => {
+    const id = await create();
+    await api('POST', `/scans/${id}/launch`);
+    const restarted = control('POST', '/restart', { down_ms: 200, loading_ms: 200 });
+    await until('it refuses', async () => {
+      try {
+        await call('GET', '/server/status');
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    await restarted;
+    expect((await call('GET', '/server/status')).json).toMatchObject({ code: 503, status: 'loading' });
+    await until('it is ready', async () => (await call('GET', '/server/status')).json.status === 'ready');
+    expect((await api('GET', '/scans')).status).toBe(401);
+    expect(simulator.scans().find((scan) => scan.scan_id === id)?.status).toBe('aborted');
+  });
+
+  it('replays any bytes as the next export', async () => {
+    const bytes = gunzipSync(
+      readFileSync(fileURLToPath(new URL('../samples/cloud-one-host.nessus.gz', import.meta.url))),
+    );
+    await control('POST', '/next-export', { bytes_base64: bytes.toString('base64') });
+    const id = await create();
+    await api('POST', `/scans/${id}/launch`);
+    await until('it completes', async () => (await status(id)) === 'completed');
+    expect(await exported(id)).toBe(bytes.toString('utf8'));
+  });
+});
