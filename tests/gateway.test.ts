@@ -111,7 +111,7 @@ describe('the tools', () => {
       scanner_type: 'nessus',
       scanner_pool: 'nessus',
       scanner_instance: 'scanner1',
-      scanner_status: 'exporting',
+      scanner_status: 'completed',
       targets: '192.0.2.10 192.0.2.11',
       name: 'agent scan',
       nessus_scan_id: expect.any(Number),

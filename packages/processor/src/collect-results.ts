@@ -75,7 +75,7 @@ async function exportToDisk(
       throw failed(`The export was not ready within ${EXPORT_READY_MS / 60_000} minutes.`);
     await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), signal);
   }
-  await ctx.report(97, 'exporting');
+  await ctx.report(97, ctx.checkpoint().ended_as ?? 'completed');
 
   const temporary = join(directory, `.${RAW_EXPORT}.part`);
   const hash = createHash('sha256');
