@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { ConfigError } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import { CommanderError } from 'commander';
@@ -26,6 +27,8 @@ function report(error: unknown, withStack: boolean): number {
   return EXIT.unreachable;
 }
 
+// what is set in the environment wins over the file
+if (existsSync('.env')) process.loadEnvFile('.env');
 // biome-ignore lint/style/noProcessEnv: the environment enters the program here, and is passed on as an argument
 const env = process.env;
 try {

@@ -29,7 +29,7 @@ export function createProgram(io: ProgramIo): { run(args: readonly string[]): Pr
     .addHelpText(
       'after',
       `
-Services read their settings from the environment (see .env.example); client commands talk to SCANMQ_URL
+Services read their settings from the environment or .env (see .env.example); client commands talk to SCANMQ_URL
 (http://127.0.0.1:8835). Exit codes: 0 passed, 1 the gate failed, 2 usage, 3 the scan failed, timed out or was
 cancelled, 4 the service could not be reached or refused, 5 the gate could not judge.`,
     );

@@ -7,6 +7,7 @@ import {
   type PoolShape,
   poolQueueName,
   type QueueSystem,
+  quietErrors,
   type ScanJobData,
   type ScanJobOutcome,
 } from '@scanmq/queue';
@@ -63,6 +64,11 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     maxStalledCount: 1_000_000,
   };
 
+  const reportErrors = (name: string) =>
+    quietErrors((error: Error) =>
+      log.warn({ event: 'worker.error', queue: name, err: error }, 'worker error'),
+    );
+
   function startWorker(name: string, concurrency: number): void {
     const existing = workers.get(name);
     if (existing) {
@@ -82,9 +88,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
         },
       },
     );
-    worker.on('error', (error) =>
-      log.warn({ event: 'worker.error', queue: name, err: error }, 'worker error'),
-    );
+    worker.on('error', reportErrors(name));
     worker.on('lockRenewalFailed', (taskIds: string[]) => {
       for (const taskId of taskIds) processor.interrupt(taskId, 'lock_lost');
     });
@@ -113,9 +117,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     },
     { ...common, concurrency: 1 },
   );
-  maintenance.on('error', (error) =>
-    log.warn({ event: 'worker.error', queue: MAINTENANCE_QUEUE, err: error }, 'worker error'),
-  );
+  maintenance.on('error', reportErrors(MAINTENANCE_QUEUE));
 
   return {
     async update(pools) {

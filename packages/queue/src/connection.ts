@@ -1,6 +1,7 @@
 import type { RedisSettings } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import { Redis, type RedisOptions } from 'ioredis';
+import { quietErrors } from './quiet-errors.js';
 
 /**
  * - `worker`: waits for Redis as long as it takes; a scan goes on meanwhile.
@@ -55,9 +56,11 @@ export async function connectRedis(
 ): Promise<Redis> {
   const redis = new Redis(connectionOptions(settings, role));
   let lastError: Error | undefined;
+  const report = quietErrors(onError);
+  redis.on('ready', () => report.recovered());
   redis.on('error', (error: Error) => {
     lastError = error;
-    onError(error);
+    report(error);
   });
   const ready = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), waitMs);

@@ -5,6 +5,7 @@
 import { taskStateSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { quietErrors } from './quiet-errors.js';
 
 export const controlMessageSchema = z.object({ task_id: z.string(), action: z.enum(['cancel', 'look']) });
 /** `cancel`: stop it. `look`: the sweep found the task overdue. */
@@ -28,7 +29,7 @@ export async function listen<S extends z.ZodType>(
   onError: (error: Error) => void,
 ): Promise<() => void> {
   const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
-  subscriber.on('error', onError);
+  subscriber.on('error', quietErrors(onError));
   subscriber.on('message', (_channel: string, text: string) => {
     const message = schema.safeParse(parseJson(text));
     if (message.success) onMessage(message.data);

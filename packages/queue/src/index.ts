@@ -14,6 +14,7 @@ export {
   type QueueSystemOptions,
 } from './queue-system.js';
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
+export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { SweepReport } from './sweep.js';

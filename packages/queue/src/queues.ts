@@ -2,6 +2,7 @@ import type { Priority, TaskId, TaskRecord } from '@scanmq/contract';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+import { quietErrors } from './quiet-errors.js';
 
 /** Data of a job: what the dashboard shows. The truth about the task is its record. */
 export interface ScanJobData {
@@ -65,7 +66,10 @@ export function createQueues(options: QueuesOptions): Queues {
       prefix: options.prefix,
       streams: { events: { maxLen: 10_000 } },
     });
-    queue.on('error', (error) => options.onError(name, error));
+    queue.on(
+      'error',
+      quietErrors((error) => options.onError(name, error)),
+    );
     return queue as Q;
   };
   const queue = (name: string): ScanQueue => {
