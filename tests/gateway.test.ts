@@ -365,6 +365,26 @@ describe('REST', () => {
   });
 });
 
+describe('a gateway that is asked to end', () => {
+  it('answers those who wait, and is gone at once', async () => {
+    const other = await service.startGateway();
+    const task = await api.submit({
+      targets: '192.0.2.1',
+      name: 'held',
+      scanner_instance: 'scanner1',
+      timeout_hours: 1,
+    });
+    simulator.setFault({ name: 'http_503' });
+    const waiting = restClient(other.url).call('GET', `/api/v1/scans/${task.task_id}?wait=60`);
+    await until('it waits', async () => (await api.status(task.task_id)).status === 'running');
+    other.program.kill('SIGTERM');
+    expect((await waiting).json()).toMatchObject({ task_id: task.task_id });
+    expect(await other.program.ended).toEqual({ code: 0, signal: null });
+    simulator.clearFaults();
+    await api.ended(task.task_id);
+  });
+});
+
 describe('a browser on another page', () => {
   it('cannot use the gateway, by its origin or by a name that leads here', async () => {
     const foreign = await api.call(

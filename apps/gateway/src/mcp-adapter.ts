@@ -73,8 +73,22 @@ export function installMcp(app: FastifyInstance, options: McpOptions): void {
     return server;
   }
 
+  // without sessions there is no stream to open and nothing to end; clients take 405 for an answer
   app.route({
-    method: ['GET', 'POST', 'DELETE'],
+    method: ['GET', 'DELETE'],
+    url: MCP_PATH,
+    handler: async (_request, reply) =>
+      reply
+        .code(405)
+        .header('allow', 'POST')
+        .send({
+          jsonrpc: '2.0',
+          error: { code: -32_000, message: 'Method not allowed: this server is stateless, use POST.' },
+          id: null,
+        }),
+  });
+  app.route({
+    method: 'POST',
     url: MCP_PATH,
     handler: async (request, reply) => {
       const server = createServer(options.contextOf(request));

@@ -184,7 +184,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
     status: async (taskId) => describe(await queue.tasks.get(taskId)),
 
-    async waitForEnd(taskId, waitMs, signal) {
+    async waitForEnd(taskId, waitMs, gone) {
+      const signal = AbortSignal.any([gone, deps.waiter.closing]);
       const until = Date.now() + waitMs;
       for (;;) {
         // listening begins before the look, so that no change falls between the two

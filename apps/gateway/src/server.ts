@@ -100,8 +100,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   async function close(): Promise<void> {
     scanners.close();
-    await app.close();
+    // requests that wait for a task answer now, or closing would take as long as they may wait
     waiter.close();
+    // a connection whose answer goes out after closing began would otherwise be kept for the next request
+    const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+    await app.close();
+    clearInterval(idle);
     await monitor.stop();
     await registry.close();
     await queue.close();

@@ -12,6 +12,8 @@ export interface TaskWaiter {
     waitMs: number,
     signal: AbortSignal,
   ): { readonly done: Promise<void>; stop(): void };
+  /** Aborted when the gateway closes: whoever waits answers with what there is. */
+  readonly closing: AbortSignal;
   close(): void;
 }
 
@@ -21,6 +23,7 @@ const LOOK_AGAIN_MS = 5_000;
 export async function createTaskWaiter(queue: QueueSystem): Promise<TaskWaiter> {
   const changes = new EventEmitter();
   changes.setMaxListeners(0);
+  const closing = new AbortController();
   const stopListening = await queue.listenChanges(({ task_id: taskId }) => changes.emit(taskId));
   return {
     nextChange(taskId, waitMs, signal) {
@@ -38,6 +41,10 @@ export async function createTaskWaiter(queue: QueueSystem): Promise<TaskWaiter> 
       });
       return { done, stop: () => stop() };
     },
-    close: stopListening,
+    closing: closing.signal,
+    close() {
+      closing.abort();
+      stopListening();
+    },
   };
 }
