@@ -1,5 +1,5 @@
 /** Who may do what: sessions, API keys, the page's token, and the refusals of licences without API (nessus-api.md sections 1.2 to 1.4). */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { FaultBoard } from './faults.js';
 import type { SimulatorSettings } from './options.js';
 
@@ -8,6 +8,8 @@ export type Login = 'session' | 'keys';
 export interface Access {
   readonly accessKey: string;
   readonly secretKey: string;
+  /** A new pair; the one before is void at once. */
+  renewKeys(): { accessKey: string; secretKey: string };
   /** @returns the token of a new session; undefined for a wrong user or password, or while the account is locked. */
   logIn(username: string, password: string): string | undefined;
   logOut(token: string): boolean;
@@ -18,26 +20,46 @@ export interface Access {
   readonly locked: boolean;
   expireSessions(): void;
   rotateToken(): void;
-  /** The web page's bundle, with the token in it. */
-  bundle(): string;
+  /** The web page's bundle, with the token in it; its tag changes with it. */
+  bundle(): { text: string; etag: string };
 }
 
 /** Bad logins until the account locks. */
 const LOGIN_ATTEMPTS = 5;
 
+/** The page's bundle has other members of the same form (nessus-api.md section 1.4), and is megabytes. */
+const DECOYS = ['00000000', 'top', 'nessuscli', 'winter']
+  .map((word, index) => `{key:"decoy${index}",value:function(){return"${word}"}}`)
+  .join(',');
+const FILLER = `/* simulator */${'var a=function(b){return b};'.repeat(40_000)}`;
+
 export function createAccess(settings: SimulatorSettings, faults: FaultBoard): Access {
-  const accessKey = settings.accessKey ?? randomBytes(32).toString('hex');
-  const secretKey = settings.secretKey ?? randomBytes(32).toString('hex');
+  let accessKey = settings.accessKey ?? randomBytes(32).toString('hex');
+  let secretKey = settings.secretKey ?? randomBytes(32).toString('hex');
   const sessions = new Map<string, number>();
   let badLogins = 0;
   let apiToken = randomUUID().toUpperCase();
+
+  function rotateToken(): void {
+    // lower case after a change: a pattern for upper case only broke in the field
+    apiToken = randomUUID();
+  }
 
   const textOf = (value: string | string[] | undefined): string =>
     Array.isArray(value) ? (value[0] ?? '') : (value ?? '');
 
   return {
-    accessKey,
-    secretKey,
+    get accessKey() {
+      return accessKey;
+    },
+    get secretKey() {
+      return secretKey;
+    },
+    renewKeys() {
+      accessKey = randomBytes(32).toString('hex');
+      secretKey = randomBytes(32).toString('hex');
+      return { accessKey, secretKey };
+    },
     get locked() {
       return badLogins >= LOGIN_ATTEMPTS;
     },
@@ -58,7 +80,7 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
     loginOf(headers) {
       const keys = /accessKey=([0-9a-f]+);\s*secretKey=([0-9a-f]+);?/.exec(textOf(headers['x-apikeys']));
       if (keys) return keys[1] === accessKey && keys[2] === secretKey ? 'keys' : undefined;
-      const token = /^token=([0-9a-f]+)$/.exec(textOf(headers['x-cookie']))?.[1];
+      const token = /^token=([0-9a-f]+);?$/.exec(textOf(headers['x-cookie']))?.[1];
       const lastUsed = token === undefined ? undefined : sessions.get(token);
       if (token === undefined || lastUsed === undefined) return undefined;
       if (Date.now() - lastUsed > settings.idleSessionMs || faults.hits('session_expired')) {
@@ -71,20 +93,15 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
 
     maySteer(login, headers) {
       if (settings.product === 'manager') return true;
+      if (faults.hits('token_rotates')) rotateToken();
       return login === 'session' && textOf(headers['x-api-token']) === apiToken;
     },
 
     expireSessions: () => sessions.clear(),
-    rotateToken() {
-      // lower case after a change: a pattern for upper case only broke in the field
-      apiToken = randomUUID();
-    },
-    bundle() {
-      const decoys = ['top', 'nessuscli', 'winter']
-        .map((word) => `{key:"decoy_${word}",value:function(){return"${word}"}}`)
-        .join(',');
-      const filler = `/* simulator */${'var a=function(b){return b};'.repeat(40_000)}`;
-      return `${filler}[{key:"buildId",value:function(){return"${'0'.repeat(8)}"}},${decoys},{key:"getApiToken",value:function(){return"${apiToken}"}}]${filler}`;
-    },
+    rotateToken,
+    bundle: () => ({
+      text: `${FILLER}[${DECOYS},{key:"getApiToken",value:function(){return"${apiToken}"}}]${FILLER}`,
+      etag: `"${createHash('sha256').update(apiToken).digest('hex').slice(0, 32)}"`,
+    }),
   };
 }

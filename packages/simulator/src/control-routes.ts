@@ -19,13 +19,23 @@ export function controlRoutes(app: FastifyInstance, simulator: Simulator): void 
             : 'error',
     }),
   );
+  // a page in a browser must not reach it, not even by a name that points here
+  app.addHook('onRequest', async (request, reply) => {
+    const ours = /^(127\.0\.0\.1|localhost)(:\d+)?$/.test(request.headers.host ?? '');
+    if (!ours || request.headers.origin !== undefined)
+      return reply.code(403).send({ error: 'The control address serves programs of this machine only.' });
+  });
   app.get('/control', async () => ({
     simulator: true,
     faults: FAULTS,
     calls:
-      'GET stats, scans, faults; PUT faults; DELETE faults; POST restart, loading, status, expire-sessions, rotate-token, next-export, abort, finish',
+      'GET stats, scans, faults; PUT faults; DELETE faults; POST reset-stats, restart, loading, status, expire-sessions, rotate-token, next-export, abort, finish',
   }));
-  app.get('/control/stats', async () => simulator.stats());
+  app.get('/control/stats', async () => ({ ...simulator.stats(), by_scan: simulator.scans() }));
+  app.post('/control/reset-stats', async () => {
+    simulator.resetStats();
+    return { done: true };
+  });
   app.get('/control/scans', async () => simulator.scans());
   app.get('/control/faults', async () => ({ set: simulator.faults(), known: FAULTS }));
   app.put('/control/faults', async (request) => {

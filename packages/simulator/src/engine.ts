@@ -1,9 +1,12 @@
 /** The scans of a simulated scanner: what exists, what runs, and how it goes on with time (nessus-api.md sections 4 to 6). */
 import { randomUUID } from 'node:crypto';
-import { parseTargets, type Target } from '@scanmq/contract';
+import { parseTargets } from '@scanmq/contract';
+import { aliveHosts } from './alive-hosts.js';
 import type { FaultBoard } from './faults.js';
+import type { LoginOutcome } from './login-outcome.js';
 import type { SimulatorSettings } from './options.js';
-import type { CredentialScene, ReplayedHost, SampleHost } from './samples.js';
+import type { ReplayedHost } from './report.js';
+import type { SampleHost } from './samples.js';
 
 export type ScanStatus =
   | 'empty'
@@ -18,8 +21,6 @@ export type ScanStatus =
   | 'aborted'
   | 'completed';
 
-const ACTIVE = new Set<ScanStatus>(['pending', 'running', 'pausing', 'paused', 'resuming', 'stopping']);
-
 export interface SimulatedRun {
   readonly historyId: number;
   readonly uuid: string;
@@ -27,32 +28,42 @@ export interface SimulatedRun {
   readonly launchedAtMs: number;
   startedAtMs: number | undefined;
   endedAtMs: number | undefined;
-  /** When the present status passes by itself. */
+  /** When the present status passes by itself; for `pending`, not before. */
   nextAtMs: number;
-  /** Left of the scan while it is paused. */
+  /** Left of the scan while it does not run. */
   remainingMs: number;
+  readonly targets: string;
+  /** The targets were given at the launch, for this run only. */
+  readonly altTargets: boolean;
   readonly hosts: readonly ReplayedHost[];
   readonly notes: readonly { title: string; message: string; severity: number }[];
   readonly aborts: boolean;
   readonly strangeStatus: boolean;
-  readonly credentials: CredentialScene;
+  readonly login: LoginOutcome;
 }
 
-export interface SimulatedScan {
-  readonly id: number;
+/** What was asked for when a scan was made. Of credentials nothing is kept but that there were some. */
+export interface ScanFields {
   name: string;
   description: string;
   targets: string;
   templateUuid: string;
   folderId: number;
   withCredentials: boolean;
+  plugins: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface SimulatedScan extends ScanFields {
+  readonly id: number;
   readonly createdAtMs: number;
+  /** Oldest first. */
   readonly runs: SimulatedRun[];
 }
 
-/** What a control call of the API answers. */
+/** What a call that changes a scan comes to. */
 export type ControlOutcome = 'done' | 'unknown' | 'conflict';
 
+/** Counted since the start, or since the last `reset-stats`. */
 export interface EngineStats {
   created: number;
   launched: number;
@@ -62,36 +73,43 @@ export interface EngineStats {
   downloads: number;
   logins: number;
   requests: number;
+  /** Most scans that were launched and not ended at one time. */
   max_active_ever: number;
+}
+
+/** A host that a run has begun with. */
+export interface BegunHost {
+  readonly host: ReplayedHost;
+  readonly index: number;
+  /** 0 to 1. */
+  readonly share: number;
 }
 
 export interface Engine {
   readonly stats: EngineStats;
+  resetStats(): void;
   activeNow(): number;
   scans(): readonly SimulatedScan[];
   scan(id: number): SimulatedScan | undefined;
   /** @throws InvalidRequestError for targets that are none. */
-  create(fields: {
-    name: string;
-    description: string;
-    targets: string;
-    templateUuid: string;
-    folderId: number;
-    withCredentials: boolean;
-  }): SimulatedScan;
-  launch(id: number): SimulatedRun | ControlOutcome;
+  create(fields: ScanFields): SimulatedScan;
+  /** @throws InvalidRequestError for other targets that are none. */
+  launch(id: number, altTargets?: string): SimulatedRun | Exclude<ControlOutcome, 'done'>;
   control(id: number, action: 'pause' | 'resume' | 'stop' | 'kill'): ControlOutcome;
   remove(id: number): ControlOutcome;
+  removeRun(id: number, historyId: number): ControlOutcome;
   /** Ends a run at once, as the scanner itself would. */
   end(id: number, status: 'completed' | 'aborted'): boolean;
   /** What a restart does to scans: those in progress are aborted. */
   restart(): void;
-  /** 0 to 1, over time. */
-  progressOf(run: SimulatedRun): number;
+  /** The hosts enter one after the other, after a while in which there is none (nessus-api.md section 5). */
+  begunHosts(run: SimulatedRun): readonly BegunHost[];
 }
 
-/** Hosts of a network or range that are made up at most. */
-const HOSTS_PER_TARGET = 256;
+/** Share of a run in which hosts are looked for, and none is shown. */
+const DISCOVERY_SHARE = 0.1;
+/** A run that will be aborted without a reason lasts no longer. */
+const ABORT_AFTER_MS = 200;
 
 export function createEngine(
   settings: SimulatorSettings,
@@ -99,69 +117,73 @@ export function createEngine(
   faults: FaultBoard,
 ): Engine {
   const scans = new Map<number, SimulatedScan>();
-  const stats: EngineStats = {
-    created: 0,
-    launched: 0,
-    stopped: 0,
-    deleted: 0,
-    exports_requested: 0,
-    downloads: 0,
-    logins: 0,
-    requests: 0,
-    max_active_ever: 0,
-  };
+  const active = new Set<SimulatedRun>();
+  const stats = zeroStats();
   // scans and runs share one counter on a real scanner (nessus-api.md section 4.5)
   let lastId = 50;
-  let lastSample = 0;
+  let nextSample = 0;
+  let slotFreedAtMs = 0;
 
   const current = (scan: SimulatedScan): SimulatedRun | undefined => scan.runs.at(-1);
-  const allRuns = (): SimulatedRun[] => [...scans.values()].flatMap((scan) => current(scan) ?? []);
   const isActive = (run: SimulatedRun | undefined): run is SimulatedRun =>
-    run !== undefined && ACTIVE.has(run.status);
+    run !== undefined && active.has(run);
 
-  /** Lets time pass: nothing runs in the background, every look brings all scans up to date. */
+  /** Lets time pass. Nothing runs in the background: every look brings all scans up to date, in the order of events. */
   function advance(): void {
     const now = Date.now();
-    const due = allRuns()
-      .filter(isActive)
-      .sort((a, b) => a.nextAtMs - b.nextAtMs);
-    for (const run of due) while (isActive(run) && run.nextAtMs <= now && step(run)) {}
-  }
-
-  /** @returns false when the run has to wait in its status. */
-  function step(run: SimulatedRun): boolean {
-    switch (run.status) {
-      case 'pending': {
-        const running = allRuns().filter((other) => isActive(other) && other.status !== 'pending').length;
-        if (settings.maxScans > 0 && running >= settings.maxScans) return false;
-        // from the moment in which it became possible, not from the look that noticed
-        run.startedAtMs = settings.maxScans > 0 ? Math.max(run.nextAtMs, Date.now()) : run.nextAtMs;
-        run.status = 'running';
-        run.nextAtMs = run.startedAtMs + (run.aborts ? Math.min(200, run.remainingMs) : run.remainingMs);
-        return true;
-      }
-      case 'running':
-        finish(run, run.aborts ? 'aborted' : 'completed', run.nextAtMs);
-        return true;
-      case 'pausing':
-        run.status = 'paused';
-        run.nextAtMs = Number.POSITIVE_INFINITY;
-        return true;
-      case 'resuming':
-        run.status = 'running';
-        run.nextAtMs += run.remainingMs;
-        return true;
-      case 'stopping':
-        finish(run, settings.stoppedWord, run.nextAtMs);
-        return true;
-      default:
-        return false;
+    for (;;) {
+      const [due] = [...active]
+        .map((run) => ({ run, atMs: dueAtMs(run) }))
+        .filter(({ atMs }) => atMs <= now)
+        .sort((a, b) => a.atMs - b.atMs || a.run.nextAtMs - b.run.nextAtMs);
+      if (!due) return;
+      step(due.run, due.atMs);
     }
   }
 
+  function dueAtMs(run: SimulatedRun): number {
+    if (run.status !== 'pending' || settings.maxScans === 0) return run.nextAtMs;
+    const slotsTaken = [...active].filter((other) => other.status !== 'pending').length;
+    return slotsTaken < settings.maxScans ? Math.max(run.nextAtMs, slotFreedAtMs) : Number.POSITIVE_INFINITY;
+  }
+
+  function step(run: SimulatedRun, atMs: number): void {
+    switch (run.status) {
+      case 'pending':
+        run.startedAtMs = atMs;
+        run.status = 'running';
+        run.nextAtMs = atMs + (run.aborts ? Math.min(ABORT_AFTER_MS, run.remainingMs) : run.remainingMs);
+        return;
+      case 'running':
+        finish(run, run.aborts ? 'aborted' : 'completed', atMs);
+        return;
+      case 'pausing':
+        run.status = 'paused';
+        run.nextAtMs = Number.POSITIVE_INFINITY;
+        return;
+      case 'resuming':
+        run.status = 'running';
+        run.nextAtMs = atMs + run.remainingMs;
+        return;
+      case 'stopping':
+        finish(run, settings.stoppedWord, atMs);
+        return;
+      default:
+        throw new TypeError(`a run that is ${run.status} does not go on by itself`);
+    }
+  }
+
+  /** Keeps how far a running run has come. */
+  function freeze(run: SimulatedRun, atMs: number): void {
+    if (run.status === 'running' && !run.aborts) run.remainingMs = Math.max(0, run.nextAtMs - atMs);
+  }
+
   function finish(run: SimulatedRun, status: ScanStatus, atMs: number): void {
+    freeze(run, atMs);
+    if (run.status !== 'pending') slotFreedAtMs = atMs;
     run.status = status;
     run.endedAtMs = atMs;
+    active.delete(run);
   }
 
   const find = (id: number): SimulatedScan | undefined => {
@@ -169,34 +191,29 @@ export function createEngine(
     return scans.get(id);
   };
 
-  function hostsFor(targets: readonly Target[]): ReplayedHost[] {
-    return targets.flatMap(namesOf).map((name): ReplayedHost => {
-      const sample = samples[lastSample % samples.length];
-      if (!sample) throw new TypeError('there are samples');
-      lastSample += 1;
-      return { name, sample };
-    });
+  function replay(name: string): ReplayedHost {
+    const sample = samples[nextSample % samples.length];
+    if (!sample) throw new TypeError('there are samples');
+    nextSample += 1;
+    return { name, sample };
   }
 
-  function namesOf(target: Target): string[] {
-    if (target.kind === 'name' || target.kind === 'address') return [target.text];
-    if (target.family === 6) return [target.text.split(/[/-]/)[0] ?? target.text];
-    const names: string[] = [];
-    const wholeNetwork = target.kind === 'network' && target.last - target.first > 2n;
-    const [first, last] = wholeNetwork ? [target.first + 1n, target.last - 1n] : [target.first, target.last];
-    for (let address = first; address <= last && names.length < HOSTS_PER_TARGET; address += 1n) {
-      // the same addresses answer each time
-      if (Number((address * 2_654_435_761n) % 1_000n) < settings.aliveShare * 1_000)
-        names.push(dotted(address));
-    }
-    return names;
+  function shareOf(run: SimulatedRun): number {
+    if (run.status === 'completed') return 1;
+    if (run.startedAtMs === undefined || run.aborts || settings.scanDurationMs === 0) return 0;
+    const left = run.status === 'running' ? run.nextAtMs - Date.now() : run.remainingMs;
+    return Math.min(1, Math.max(0, 1 - left / settings.scanDurationMs));
   }
 
   return {
     stats,
+    resetStats() {
+      advance();
+      Object.assign(stats, zeroStats(), { max_active_ever: active.size });
+    },
     activeNow() {
       advance();
-      return allRuns().filter(isActive).length;
+      return active.size;
     },
     scans() {
       advance();
@@ -213,24 +230,16 @@ export function createEngine(
       return scan;
     },
 
-    launch(id) {
+    launch(id, altTargets) {
       const scan = find(id);
       if (!scan) return 'unknown';
       if (isActive(current(scan))) return 'conflict';
+      const targets = altTargets ?? scan.targets;
+      const found = aliveHosts(parseTargets(targets), settings.aliveShare, settings.hostsPerScan);
+      const names = faults.hits('no_hosts') ? [] : found;
+      const limit = faults.hits('licence_trim') ? Math.max(0, names.length - 1) : settings.licenceIps;
+      const left = limit === undefined ? 0 : Math.max(0, names.length - limit);
       const now = Date.now();
-      let hosts = faults.hits('no_hosts') ? [] : hostsFor(parseTargets(scan.targets));
-      const limit = faults.hits('licence_trim') ? hosts.length - 1 : settings.licenceIps;
-      const notes =
-        limit !== undefined && hosts.length > limit
-          ? [
-              {
-                title: 'Licence limit',
-                message: `${hosts.length - limit} hosts are above the licence limit and were not scanned.`,
-                severity: 2,
-              },
-            ]
-          : [];
-      hosts = hosts.slice(0, limit);
       lastId += 1;
       const run: SimulatedRun = {
         historyId: lastId,
@@ -241,21 +250,27 @@ export function createEngine(
         endedAtMs: undefined,
         nextAtMs: now + settings.startDelayMs,
         remainingMs: settings.scanDurationMs,
-        hosts,
-        notes,
+        targets,
+        altTargets: altTargets !== undefined,
+        hosts: names.slice(0, names.length - left).map(replay),
+        notes:
+          left === 0
+            ? []
+            : [
+                {
+                  title: 'Licence limit',
+                  message: `${left} hosts are above the licence limit and were not scanned.`,
+                  severity: 2,
+                },
+              ],
         aborts: faults.hits('abort_scan'),
         strangeStatus: faults.hits('unknown_status'),
-        credentials: !scan.withCredentials
-          ? 'none'
-          : faults.hits('credentials_rejected')
-            ? 'rejected'
-            : faults.hits('escalation_failed')
-              ? 'escalation_failed'
-              : 'success',
+        login: loginOf(scan, faults),
       };
       scan.runs.push(run);
+      active.add(run);
       stats.launched += 1;
-      stats.max_active_ever = Math.max(stats.max_active_ever, allRuns().filter(isActive).length);
+      stats.max_active_ever = Math.max(stats.max_active_ever, active.size);
       return run;
     },
 
@@ -268,7 +283,7 @@ export function createEngine(
       switch (action) {
         case 'pause':
           if (run.status !== 'running') return 'conflict';
-          run.remainingMs = Math.max(0, run.nextAtMs - now);
+          freeze(run, now);
           run.status = 'pausing';
           break;
         case 'resume':
@@ -277,6 +292,7 @@ export function createEngine(
           break;
         case 'stop':
           if (run.status === 'stopping') return 'conflict';
+          freeze(run, now);
           run.status = 'stopping';
           stats.stopped += 1;
           break;
@@ -298,31 +314,62 @@ export function createEngine(
       return 'done';
     },
 
+    removeRun(id, historyId) {
+      const scan = find(id);
+      const index = scan?.runs.findIndex((run) => run.historyId === historyId) ?? -1;
+      if (!scan || index === -1) return 'unknown';
+      if (isActive(scan.runs[index])) return 'conflict';
+      scan.runs.splice(index, 1);
+      return 'done';
+    },
+
     end(id, status) {
       const scan = find(id);
       const run = scan && current(scan);
       if (!isActive(run)) return false;
-      run.startedAtMs ??= Date.now();
-      finish(run, status, Date.now());
+      const now = Date.now();
+      run.startedAtMs ??= now;
+      finish(run, status, now);
       return true;
     },
 
     restart() {
       advance();
-      for (const run of allRuns().filter(isActive)) finish(run, 'aborted', Date.now());
+      for (const run of [...active]) finish(run, 'aborted', Date.now());
     },
 
-    progressOf(run) {
-      if (run.status === 'completed') return 1;
-      if (run.startedAtMs === undefined || settings.scanDurationMs === 0) return 0;
-      const left = run.status === 'running' ? run.nextAtMs - Date.now() : run.remainingMs;
-      return Math.min(1, Math.max(0, 1 - left / settings.scanDurationMs));
+    begunHosts(run) {
+      const share = shareOf(run);
+      const alone = run.hosts.length === 1;
+      return run.hosts
+        .map((host, index) => {
+          const from = DISCOVERY_SHARE + (alone ? 0 : (index / (run.hosts.length - 1)) * 0.4);
+          const own = (share - from) / (alone ? 1 - DISCOVERY_SHARE : 0.5);
+          return { host, index, share: share === 1 ? 1 : Math.min(1, own) };
+        })
+        .filter((host) => host.share > 0);
     },
   };
 }
 
-function dotted(address: bigint): string {
-  return [24n, 16n, 8n, 0n].map((shift) => String((address >> shift) & 255n)).join('.');
+function loginOf(scan: SimulatedScan, faults: FaultBoard): LoginOutcome {
+  if (!scan.withCredentials) return 'none';
+  if (faults.hits('credentials_rejected')) return 'rejected';
+  return faults.hits('escalation_failed') ? 'escalation_failed' : 'success';
+}
+
+function zeroStats(): EngineStats {
+  return {
+    created: 0,
+    launched: 0,
+    stopped: 0,
+    deleted: 0,
+    exports_requested: 0,
+    downloads: 0,
+    logins: 0,
+    requests: 0,
+    max_active_ever: 0,
+  };
 }
 
 /** 52 characters in the form of a uuid with a long tail, as scanners use them (nessus-api.md section 3.1). */

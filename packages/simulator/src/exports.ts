@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { SimulatedRun, SimulatedScan } from './engine.js';
+import type { Engine, SimulatedRun, SimulatedScan } from './engine.js';
 import type { FaultBoard } from './faults.js';
 import type { SimulatorSettings } from './options.js';
-import { renderReport } from './samples.js';
+import { renderReport } from './report.js';
 
 /** How an export goes wrong; decided when it is asked for. */
 type ExportFault =
@@ -52,41 +52,50 @@ const EXPORT_FAULTS = [
 ] as const;
 
 /** Export files of a simulated scanner (nessus-api.md section 6). */
-export function createExportBook(
-  settings: SimulatorSettings,
-  faults: FaultBoard,
-  pluginSet: string,
-): ExportBook {
+export function createExportBook({
+  settings,
+  faults,
+  engine,
+  pluginSet,
+}: {
+  settings: SimulatorSettings;
+  faults: FaultBoard;
+  engine: Engine;
+  pluginSet: string;
+}): ExportBook {
   const exports = new Map<string, SimulatedExport>();
   const queued: Buffer[] = [];
   let lastFile = 1_900_000_000;
 
   function find(file: string, scanId: number | undefined): SimulatedExport | undefined {
+    forgetOld();
     const found = exports.get(file) ?? [...exports.values()].find((candidate) => candidate.token === file);
     if (!found || (scanId !== undefined && found.scanId !== scanId)) return undefined;
-    if (Date.now() > found.readyAtMs + settings.exportLifeMs) return undefined;
     return found;
+  }
+
+  function forgetOld(): void {
+    for (const [file, { readyAtMs }] of exports)
+      if (Date.now() > readyAtMs + settings.exportLifeMs) exports.delete(file);
   }
 
   function render({ scan, run, bytes }: SimulatedExport): Iterable<Buffer> {
     if (bytes) return [bytes];
-    return (function* () {
-      const report = renderReport({
-        scanName: scan.name,
-        runUuid: run.uuid,
-        targets: scan.targets,
-        pluginSet,
-        hosts: run.status === 'completed' ? run.hosts : run.hosts.slice(0, Math.floor(run.hosts.length / 2)),
-        startedAt: new Date(run.startedAtMs ?? run.launchedAtMs),
-        endedAt: new Date(run.endedAtMs ?? Date.now()),
-        credentials: run.credentials,
-      });
-      for (const piece of report) yield Buffer.from(piece);
-    })();
+    return renderReport({
+      scanName: scan.name,
+      runUuid: run.uuid,
+      targets: run.targets,
+      pluginSet,
+      hosts: engine.begunHosts(run).map(({ host, share }) => ({ host, complete: share === 1 })),
+      startedAt: new Date(run.startedAtMs ?? run.launchedAtMs),
+      endedAt: new Date(run.endedAtMs ?? Date.now()),
+      login: run.login,
+    });
   }
 
   return {
     request(scan, run) {
+      forgetOld();
       lastFile += 1 + Math.floor(Math.random() * 1_000);
       const entry: SimulatedExport = {
         file: lastFile,

@@ -16,6 +16,7 @@ export const FAULTS = {
   slow_answer: 'any call is answered late, by `ms`',
   login_refused: 'a login is refused, whatever the password',
   session_expired: 'a session is no longer known (401)',
+  token_rotates: "the page's token changes just before a call that changes scans",
   launch_conflict: 'a launch answers 409 although it was done',
   abort_scan: 'a launched scan is aborted at progress 0, without a reason',
   unknown_status: 'a running scan shows a status word that nobody knows',

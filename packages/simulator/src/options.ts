@@ -1,3 +1,4 @@
+import { InvalidRequestError } from '@scanmq/contract';
 import { z } from 'zod';
 
 export const PRODUCTS = ['manager', 'professional', 'expert', 'essentials'] as const;
@@ -42,24 +43,69 @@ export const simulatorOptionsSchema = z.strictObject({
   exportLifeMs: ms.default(15 * 60_000).describe('an export is dropped after this long'),
   idleSessionMs: ms.default(30 * 60_000).describe('a session that is not used ends after this long'),
   maxScans: z.number().int().min(0).default(0).describe('more launched scans stay pending; 0 = no limit'),
-  licenceIps: z.number().int().min(1).optional().describe('hosts of a scan above this number are left out'),
+  licenceIps: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe('hosts of a scan above this number are left out; 16 for essentials'),
   aliveShare: z
     .number()
     .min(0)
     .max(1)
     .default(1)
     .describe('share of the addresses of a network or range that answer'),
+  hostsPerScan: z.number().int().min(1).default(1_024).describe('more hosts than these are never made up'),
   stoppedWord: z
     .enum(['canceled', 'stopped'])
     .default('canceled')
     .describe('status after a stop; depends on the release'),
-  uiVersion: z.string().default('10.10.1'),
+  legacyConflicts: z
+    .boolean()
+    .default(false)
+    .describe('a call in the wrong state answers 500, as old releases did, and not 409'),
+  uiVersion: z
+    .string()
+    .regex(/^\d+\.\d+/)
+    .default('10.10.1')
+    .describe('from 10.12 on, /tokens needs a login, and plugins the header X-API-Version: 2'),
   samples: z
     .array(z.string())
     .optional()
     .describe('.nessus or .nessus.gz files to replay; the bundled ones when left out'),
-  certificate: z.strictObject({ certPem: z.string(), keyPem: z.string() }).optional(),
+  certificate: z
+    .strictObject({ certPem: z.string(), keyPem: z.string() })
+    .optional()
+    .describe('a pair to keep; a new one is made when left out'),
+  certificateNames: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('host names and addresses of the certificate that is made; none matches when empty'),
   seed: z.number().int().default(1),
 });
 export type SimulatorOptions = z.input<typeof simulatorOptionsSchema>;
 export type SimulatorSettings = z.output<typeof simulatorOptionsSchema>;
+
+/** Addresses that an Essentials licence covers (nessus-api.md section 8.2). */
+const ESSENTIALS_IPS = 16;
+
+/** @throws InvalidRequestError with everything that is wrong. */
+export function readOptions(options: SimulatorOptions): SimulatorSettings {
+  const parsed = simulatorOptionsSchema.safeParse(options);
+  if (!parsed.success) {
+    throw new InvalidRequestError(
+      `The options of the simulator are not valid: ${z.prettifyError(parsed.error)}`,
+      parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
+    );
+  }
+  const settings = parsed.data;
+  return settings.product === 'essentials'
+    ? { ...settings, licenceIps: settings.licenceIps ?? ESSENTIALS_IPS }
+    : settings;
+}
+
+/** Whether the simulated release is this one or a later one. */
+export function isAtLeast(uiVersion: string, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = uiVersion.split('.').map(Number);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}

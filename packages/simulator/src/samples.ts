@@ -5,22 +5,61 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { ScanmqError } from '@scanmq/contract';
 
-/** One ReportHost of a sample, as text. */
+/** Info, low, medium, high, critical. */
+export type Severity = 0 | 1 | 2 | 3 | 4;
+
+export interface SamplePlugin {
+  readonly id: number;
+  /** As text of XML: the five entities stay escaped. */
+  readonly name: string;
+  readonly family: string;
+  readonly severity: Severity;
+}
+
+/** One ReportHost of a sample, without what belongs to the address it had and to the login that was tried. */
 export interface SampleHost {
-  /** Between the start tag and the end tag. */
-  readonly body: string;
-  readonly items: number;
-  readonly severities: readonly [info: number, low: number, medium: number, high: number, critical: number];
+  /** `<tag>` elements. */
+  readonly tags: Buffer;
+  /** `<ReportItem>` elements. */
+  readonly items: Buffer;
+  /** One for each item. */
+  readonly plugins: readonly SamplePlugin[];
 }
 
 const BUNDLED = fileURLToPath(new URL('../samples', import.meta.url));
 /** Hosts with more would make demonstrations slow to read. */
 const HOST_CHARS = 4 * 1024 * 1024;
 
+/** Tags of the address that a host had; those of the replay take their place. */
+const ADDRESS_TAGS = new Set([
+  'host-ip',
+  'host-fqdn',
+  'host-fqdns',
+  'host-rdns',
+  'hostname',
+  'host-uuid',
+  'netbios-name',
+  'HOST_START',
+  'HOST_END',
+  'HOST_START_TIMESTAMP',
+  'HOST_END_TIMESTAMP',
+  'Credentialed_Scan',
+]);
+
+/** Plugins that speak of the login (nessus-api.md section 9.7): they would contradict the one that is replayed. */
+const LOGIN_PLUGINS = new Set([
+  19_506, 141_118, 110_385, 104_410, 110_723, 110_095, 117_885, 117_886, 117_887, 21_745,
+]);
+
+// Exports have no CDATA and escape every < in texts: cutting at the tags is sound. A > in an attribute is legal.
+const HOST = /<ReportHost\b(?:[^>"]|"[^"]*")*(?<!\/)>([\s\S]*?)<\/ReportHost>/g;
+const ITEM = /<ReportItem\b((?:[^>"]|"[^"]*")*?)(?:\/>|>[\s\S]*?<\/ReportItem>)/g;
+const TAG = /<tag name="([^"]*)">[\s\S]*?<\/tag>/g;
+
 /**
  * Loads samples.
- * @param paths files to load; the bundled ones when undefined.
- * @throws ScanmqError `invalid_request` for a file that holds no ReportHost.
+ * @param paths `.nessus` or `.nessus.gz` files; the bundled ones when undefined.
+ * @throws ScanmqError `invalid_request` for a file that cannot be read or holds no host that could be replayed.
  */
 export function loadSampleHosts(paths: readonly string[] | undefined): readonly SampleHost[] {
   const files =
@@ -30,170 +69,53 @@ export function loadSampleHosts(paths: readonly string[] | undefined): readonly 
       .sort()
       .map((name) => join(BUNDLED, name));
   return files.flatMap((file) => {
-    const bytes = readFileSync(file);
-    const text = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
-    // exports have no CDATA, and escape every < in texts: cutting at the tags is sound for them
-    const hosts = [...text.matchAll(/<ReportHost\b[^>]*>([\s\S]*?)<\/ReportHost>/g)].map(([, body = '']) =>
-      toHost(body),
-    );
-    const usable = hosts.filter((host) => host.items > 0 && host.body.length <= HOST_CHARS);
-    if (usable.length === 0)
-      throw new ScanmqError('invalid_request', `${file} holds no host that could be replayed.`);
-    return usable;
+    const hosts = [...readSample(file).matchAll(HOST)]
+      .filter(([, body = '']) => body.length <= HOST_CHARS)
+      .map(([, body = '']) => cutHost(body))
+      .filter((host) => host.plugins.length > 0);
+    if (hosts.length > 0) return hosts;
+    throw new ScanmqError('invalid_request', `${file} holds no host that could be replayed.`);
   });
 }
 
-function toHost(body: string): SampleHost {
-  const severities: [number, number, number, number, number] = [0, 0, 0, 0, 0];
-  let items = 0;
-  for (const [, severity] of body.matchAll(/<ReportItem\b[^>]*?\bseverity="([0-4])"/g)) {
-    items += 1;
-    severities[Number(severity) as 0 | 1 | 2 | 3 | 4] += 1;
+function readSample(file: string): string {
+  try {
+    const bytes = readFileSync(file);
+    return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+  } catch (cause) {
+    throw new ScanmqError('invalid_request', `The sample ${file} cannot be read.`, { cause });
   }
-  return { body, items, severities };
 }
 
-const escapeXml = (text: string): string =>
-  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? c);
-
-export interface ReplayedHost {
-  readonly name: string;
-  readonly sample: SampleHost;
-}
-
-/** What the hosts say of the credentials of a scan (nessus-api.md section 9.7). */
-export type CredentialScene = 'none' | 'success' | 'rejected' | 'escalation_failed';
-
-export interface ReportInput {
-  readonly scanName: string;
-  readonly runUuid: string;
-  readonly targets: string;
-  readonly pluginSet: string;
-  readonly hosts: readonly ReplayedHost[];
-  readonly startedAt: Date;
-  readonly endedAt: Date;
-  readonly credentials: CredentialScene;
-}
-
-/** A `.nessus` export, host by host. Its name and a tag of each host say that a simulator made it. */
-export function* renderReport(input: ReportInput): Generator<string> {
-  const preference = (name: string, value: string): string =>
-    `<preference><name>${name}</name><value>${escapeXml(value)}</value></preference>\n`;
-  yield `<?xml version="1.0" ?>\n<NessusClientData_v2>\n<Policy><policyName>Simulator</policyName>\n<Preferences><ServerPreferences>\n${preference('TARGET', input.targets)}${preference('scan_name', input.scanName)}${preference('report_task_id', input.runUuid)}${preference('loaded_plugin_set', input.pluginSet)}</ServerPreferences><PluginsPreferences></PluginsPreferences></Preferences>\n<FamilySelection></FamilySelection><IndividualPluginSelection></IndividualPluginSelection></Policy>\n<Report name="simulator: ${escapeXml(input.scanName)}" xmlns:cm="http://www.nessus.org/cm">\n`;
-  for (const host of input.hosts) yield renderHost(host, input);
-  yield '</Report>\n</NessusClientData_v2>\n';
-}
-
-/** Plugins whose findings speak of credentials: those of the sample would contradict the scene. */
-const CREDENTIAL_PLUGINS = [
-  '19506',
-  '141118',
-  '110385',
-  '104410',
-  '110723',
-  '110095',
-  '117885',
-  '117886',
-  '117887',
-  '21745',
-];
-
-function renderHost({ name, sample }: ReplayedHost, input: ReportInput): string {
-  const address = /^[\d.]+$|:/.test(name) ? name : undefined;
-  const tag = (tagName: string, value: string): string =>
-    `<tag name="${tagName}">${escapeXml(value)}</tag>\n`;
-  const own = new Set([
-    'host-ip',
-    'host-fqdn',
-    'host-fqdns',
-    'host-rdns',
-    'hostname',
-    'host-uuid',
-    'netbios-name',
-    'HOST_START',
-    'HOST_END',
-    'HOST_START_TIMESTAMP',
-    'HOST_END_TIMESTAMP',
-    'Credentialed_Scan',
-  ]);
-  const [, properties = ''] = /<HostProperties>([\s\S]*?)<\/HostProperties>/.exec(sample.body) ?? [];
-  const kept = [...properties.matchAll(/<tag name="([^"]*)">[\s\S]*?<\/tag>/g)]
-    .filter(([, tagName = '']) => !own.has(tagName))
+function cutHost(body: string): SampleHost {
+  const [properties = '', propertyText = ''] =
+    /<HostProperties>([\s\S]*?)<\/HostProperties>/.exec(body) ?? [];
+  const tags = [...propertyText.matchAll(TAG)]
+    .filter(([, name = '']) => !ADDRESS_TAGS.has(name))
     .map(([whole]) => `${whole}\n`);
-  const items = sample.body
-    .slice(sample.body.indexOf('</HostProperties>') + '</HostProperties>'.length)
-    .replace(
-      new RegExp(
-        `<ReportItem\\b[^>]*pluginID="(?:${CREDENTIAL_PLUGINS.join('|')})"[\\s\\S]*?</ReportItem>`,
-        'g',
-      ),
-      '',
-    );
-  return `<ReportHost name="${escapeXml(name)}"><HostProperties>\n${tag('scanmq-simulator', 'true')}${tag('host-ip', address ?? '192.0.2.1')}${address === undefined ? tag('host-fqdn', name) : ''}${tag('HOST_START', nessusDate(input.startedAt))}${tag('HOST_END', nessusDate(input.endedAt))}${tag('Credentialed_Scan', String(input.credentials === 'success'))}${kept.join('')}</HostProperties>${items}${credentialItems(input.credentials)}</ReportHost>\n`;
-}
-
-/** `Fri Nov  7 13:28:09 2025`: local time of the scanner, day padded with a space. */
-function nessusDate(date: Date): string {
-  const [, weekday = '', day = '', month = '', year = '', time = ''] =
-    /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(date.toUTCString()) ?? [];
-  return `${weekday} ${month} ${day.replace(/^0/, ' ')} ${time} ${year}`;
-}
-
-function credentialItems(scene: CredentialScene): string {
-  const item = (id: string, name: string, output: string): string =>
-    `<ReportItem port="0" svc_name="general" protocol="tcp" severity="0" pluginID="${id}" pluginName="${name}" pluginFamily="Settings">\n<description>${name}</description>\n<plugin_name>${name}</plugin_name>\n<plugin_type>${id === '19506' ? 'summary' : 'combined'}</plugin_type>\n<risk_factor>None</risk_factor>\n<solution>n/a</solution>\n<synopsis>${name}</synopsis>\n<plugin_output>\n${output}\n</plugin_output>\n</ReportItem>\n`;
-  const checks = {
-    none: 'no',
-    success: "yes, as 'auditor' via ssh",
-    rejected: 'no',
-    escalation_failed: 'partial',
-  }[scene];
-  const information = item(
-    '19506',
-    'Nessus Scan Information',
-    `Information about this scan :\n\nNessus version : simulator\nScan type : Normal\nCredentialed checks : ${checks}\n`,
-  );
-  switch (scene) {
-    case 'success':
-      return (
-        information +
-        item(
-          '141118',
-          'Target Credential Status by Authentication Protocol - Valid Credentials Provided',
-          'Nessus was able to log in to the remote host via SSH.',
-        )
-      );
-    case 'rejected':
-      return (
-        information +
-        item(
-          '104410',
-          'Target Credential Status by Authentication Protocol - Failure for Provided Credentials',
-          'Nessus was unable to log into the remote host.',
-        )
-      );
-    case 'escalation_failed':
-      return (
-        information +
-        item(
-          '141118',
-          'Target Credential Status by Authentication Protocol - Valid Credentials Provided',
-          'Nessus was able to log in to the remote host via SSH.',
-        ) +
-        item(
-          '110385',
-          'Target Credential Issues by Authentication Protocol - Insufficient Privilege',
-          'Nessus was able to log in, but could not become privileged.',
-        )
-      );
-    default:
-      return (
-        information +
-        item(
-          '110723',
-          'Target Credential Status by Authentication Protocol - No Credentials Provided',
-          'SSH was detected on port 22 but no credentials were provided.',
-        )
-      );
+  const plugins: SamplePlugin[] = [];
+  const items: string[] = [];
+  for (const [whole, attributes = ''] of body
+    .slice(properties.length === 0 ? 0 : body.indexOf(properties) + properties.length)
+    .matchAll(ITEM)) {
+    const plugin = pluginOf(attributes);
+    if (LOGIN_PLUGINS.has(plugin.id)) continue;
+    plugins.push(plugin);
+    items.push(`${whole}\n`);
   }
+  // bytes of their own: a piece of a string would keep the whole sample in memory
+  return { tags: Buffer.from(tags.join('')), items: Buffer.from(items.join('')), plugins };
+}
+
+function pluginOf(attributes: string): SamplePlugin {
+  const values = new Map(
+    [...attributes.matchAll(/([\w:-]+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]),
+  );
+  const severity = Number(values.get('severity'));
+  return {
+    id: Number(values.get('pluginID') ?? 0),
+    name: values.get('pluginName') ?? '',
+    family: values.get('pluginFamily') ?? '',
+    severity: severity === 1 || severity === 2 || severity === 3 || severity === 4 ? severity : 0,
+  };
 }

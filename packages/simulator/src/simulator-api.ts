@@ -23,9 +23,12 @@ export interface Simulator {
   readonly keyPem: string;
   /** SHA-256 of the certificate: 64 lower-case hex digits. */
   readonly fingerprint256: string;
+  /** The pair that is valid now. */
   readonly accessKey: string;
   readonly secretKey: string;
   stats(): SimulatorStats;
+  /** Counts from zero again; what is active stays counted in `max_active_ever`. */
+  resetStats(): void;
   scans(): readonly ScanFacts[];
   faults(): readonly Fault[];
   setFault(fault: FaultInput): void;
@@ -36,7 +39,9 @@ export interface Simulator {
   endScans(scanId: number | 'all', status: 'completed' | 'aborted'): number;
   expireSessions(): void;
   rotateToken(): void;
+  /** Loads its plugins for so long: 503 for everything. */
   load(forMs: number): void;
+  /** The word of /server/status until it is `ready` again. */
   setServerStatus(word: string): void;
   /** Refuses connections, then loads, then is ready; sessions and exports are gone, scans in progress aborted. Resolves when it listens again. */
   restart(times: { downMs: number; loadingMs: number }): Promise<void>;

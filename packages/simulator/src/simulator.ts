@@ -1,31 +1,33 @@
 import { createHash, X509Certificate } from 'node:crypto';
+import { ScanmqError } from '@scanmq/contract';
 import Fastify from 'fastify';
-import { generate } from 'selfsigned';
 import { createAccess } from './access.js';
+import { createCertificate } from './certificate.js';
 import { controlRoutes } from './control-routes.js';
 import { createEngine } from './engine.js';
 import { createExportBook } from './exports.js';
 import { createFaultBoard, seededRandom } from './faults.js';
-import { nessusRoutes } from './nessus-routes.js';
-import { type SimulatorOptions, simulatorOptionsSchema } from './options.js';
+import { createNessusApp } from './nessus/app.js';
+import { readOptions, type SimulatorOptions } from './options.js';
 import { loadSampleHosts } from './samples.js';
 import { createServerState } from './server-state.js';
 import type { Simulator } from './simulator-api.js';
 import { createTlsListener } from './tls-listener.js';
 
-/** Starts a simulated Nessus on 127.0.0.1. @throws ScanmqError when a port is taken or a sample holds nothing. */
+/**
+ * Starts a simulated Nessus on this machine.
+ * @throws InvalidRequestError for bad options; ScanmqError when a port is taken or a sample holds nothing.
+ */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const settings = simulatorOptionsSchema.parse(options);
+  const settings = readOptions(options);
   const faults = createFaultBoard(seededRandom(settings.seed));
   const state = createServerState();
   const engine = createEngine(settings, loadSampleHosts(settings.samples), faults);
   const access = createAccess(settings, faults);
-  const exports = createExportBook(settings, faults, state.pluginSet);
-  const { certPem, keyPem } = settings.certificate ?? (await createCertificate());
+  const exports = createExportBook({ settings, faults, engine, pluginSet: state.pluginSet });
+  const { certPem, keyPem } = settings.certificate ?? (await createCertificate(settings.certificateNames));
 
-  const nessus = Fastify({ bodyLimit: 20 * 1024 * 1024 });
-  await nessusRoutes(nessus, { settings, state, engine, access, exports, faults });
-  await nessus.ready();
+  const nessus = await createNessusApp({ settings, state, engine, access, exports, faults });
   const listener = await createTlsListener({
     host: settings.host,
     port: settings.port,
@@ -34,6 +36,21 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     onRequest: nessus.routing,
   });
   const control = Fastify({ forceCloseConnections: true });
+  let restarting: Promise<void> | undefined;
+  let closed = false;
+
+  async function restart({ downMs, loadingMs }: { downMs: number; loadingMs: number }): Promise<void> {
+    await listener.shut();
+    access.expireSessions();
+    exports.clear();
+    engine.restart();
+    await new Promise((resolve) => setTimeout(resolve, downMs));
+    state.load(loadingMs);
+    if (closed) return;
+    await listener.open();
+    // closed meanwhile
+    if (closed) await listener.shut();
+  }
 
   const simulator: Simulator = {
     url: `https://${settings.host === '::1' ? '[::1]' : settings.host}:${listener.port}`,
@@ -44,9 +61,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     certPem,
     keyPem,
     fingerprint256: createHash('sha256').update(new X509Certificate(certPem).raw).digest('hex'),
-    accessKey: access.accessKey,
-    secretKey: access.secretKey,
+    get accessKey() {
+      return access.accessKey;
+    },
+    get secretKey() {
+      return access.secretKey;
+    },
     stats: () => ({ ...engine.stats, active_now: engine.activeNow() }),
+    resetStats: () => engine.resetStats(),
     scans: () =>
       engine.scans().map((scan) => ({
         scan_id: scan.id,
@@ -67,32 +89,29 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     rotateToken: () => access.rotateToken(),
     load: (forMs) => state.load(forMs),
     setServerStatus: (word) => state.setWord(word),
-    async restart({ downMs, loadingMs }) {
-      await listener.shut();
-      access.expireSessions();
-      exports.clear();
-      engine.restart();
-      await new Promise((resolve) => setTimeout(resolve, downMs));
-      state.load(loadingMs);
-      await listener.open();
+    async restart(times) {
+      // one at a time: a second call waits for the first
+      restarting ??= restart(times).finally(() => {
+        restarting = undefined;
+      });
+      await restarting;
     },
     async close() {
+      closed = true;
       await listener.shut();
       await control.close();
       await nessus.close();
     },
   };
   controlRoutes(control, simulator);
-  await control.listen({ host: '127.0.0.1', port: settings.controlPort });
+  try {
+    await control.listen({ host: '127.0.0.1', port: settings.controlPort });
+  } catch (cause) {
+    await simulator.close();
+    throw new ScanmqError('unavailable', `The simulator cannot listen on port ${settings.controlPort}.`, {
+      cause,
+      retryable: 'no',
+    });
+  }
   return simulator;
-}
-
-/** Like the one that a Nessus makes at its installation: signed by nobody we know, for a name that does not match. */
-async function createCertificate(): Promise<{ certPem: string; keyPem: string }> {
-  const name = [
-    { name: 'commonName', value: 'scanmq-simulator' },
-    { name: 'organizationName', value: 'scanmq simulator, not a scanner' },
-  ];
-  const { cert, private: key } = await generate(name, { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' });
-  return { certPem: cert, keyPem: key };
 }
