@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Simulator } from '@scanmq/simulator';
@@ -25,6 +25,7 @@ beforeAll(async () => {
     new StreamableHTTPClientTransport(new URL(`${api.url}/mcp`)) as Parameters<Client['connect']>[0],
   );
 }, 60_000);
+afterEach(() => simulator.clearFaults());
 afterAll(async () => {
   await mcp.close();
   await service.close();
@@ -376,7 +377,8 @@ describe('a gateway that is asked to end', () => {
     });
     simulator.setFault({ name: 'http_503' });
     const waiting = restClient(other.url).call('GET', `/api/v1/scans/${task.task_id}?wait=60`);
-    await until('it waits', async () => (await api.status(task.task_id)).status === 'running');
+    // answered after the request that waits has come in: that was sent before
+    for (let i = 0; i < 3; i += 1) await restClient(other.url).call('GET', '/health/ready');
     other.program.kill('SIGTERM');
     expect((await waiting).json()).toMatchObject({ task_id: task.task_id });
     expect(await other.program.ended).toEqual({ code: 0, signal: null });

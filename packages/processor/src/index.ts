@@ -7,9 +7,15 @@ export {
   poolShapes,
   SCANNER_TYPE,
 } from './fleet.js';
-export { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
-export { hideConfiguredSecrets } from './log-secrets.js';
+export type { HealthMonitor } from './health-monitor.js';
+export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
-export { createScanProcessor, type ScanJob, type ScanProcessor } from './scan-job.js';
+export { createScanProcessor, type ScanProcessor } from './scan-job.js';
+export {
+  describeListenError,
+  openServiceCore,
+  type ServiceCore,
+  type ServiceCoreOptions,
+} from './service-core.js';
 export { checkTargetPolicy, createTargetPolicy, type TargetPolicy } from './target-policy.js';
 export { type ScanWorkers, type ScanWorkersOptions, startScanWorkers } from './workers.js';

@@ -25,7 +25,7 @@ export interface ScanWorkersOptions {
 
 export interface ScanWorkers {
   /** Takes jobs of these pools from now on; limits and pools may change while scans run. */
-  update(pools: readonly PoolShape[]): Promise<void>;
+  serve(pools: readonly PoolShape[]): void;
   /**
    * Stops taking jobs and hands the running ones to other workers; the scans go on.
    * @returns false when the grace time passed first.
@@ -120,8 +120,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
   maintenance.on('error', reportErrors(MAINTENANCE_QUEUE));
 
   return {
-    async update(pools) {
-      await queue.applyLimits(pools);
+    serve(pools) {
       for (const { pool, instances } of pools) {
         // this process may serve the whole pool alone; the limit over all processes is in Redis
         const total = instances.reduce((sum, instance) => sum + instance.limit, 0);

@@ -1,6 +1,6 @@
 export type { BindingCandidate, Bindings } from './binding.js';
 export { cancelMessage, mayHaveScan } from './cancel.js';
-export { connectionOptions } from './connection.js';
+export type { ConnectionRole } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
 export type { CredentialBox } from './credentials.js';
 export type { HealthStore } from './health-store.js';

@@ -1,0 +1,135 @@
+/** One run: a worker's go at a task, from owning it to its results. */
+import { type Checkpoint, type InstanceKey, ScanmqError, type TaskRecord } from '@scanmq/contract';
+import { nextGeneration, type ScanJobData, type ScanJobOutcome, type TaskChange } from '@scanmq/queue';
+import type { Job } from 'bullmq';
+import { collectResults } from './collect-results.js';
+import { findOrCreateScan } from './create-scan.js';
+import { Interruption, type Interrupts } from './interruption.js';
+import { launchScan } from './launch-scan.js';
+import { releaseAll } from './release.js';
+import type { ProcessorDeps, RunContext } from './run-context.js';
+import { watchScan } from './watch-scan.js';
+
+export type ScanJob = Job<ScanJobData, ScanJobOutcome, 'scan'>;
+
+export interface RunInput {
+  readonly deps: ProcessorDeps;
+  readonly job: ScanJob;
+  /** BullMQ's lock token. */
+  readonly token: string;
+  readonly interrupts: Interrupts;
+  readonly task: TaskRecord;
+  /** Ours: every write of the run is refused once another run owns the task. */
+  readonly runToken: string;
+  readonly instanceKey: InstanceKey;
+  /** Runs in a row, up to this one, that ended without a word. */
+  readonly crashes: number;
+}
+
+export interface Run extends RunInput {
+  readonly startedAt: string;
+  /** For the steps; its signal is aborted by every interruption and by the time limit. */
+  readonly ctx: RunContext;
+  /** The same with another signal. */
+  contextWith(signal: AbortSignal): RunContext;
+  /** Stops the clock of the time limit. */
+  close(): void;
+}
+
+/** Writes that the run has begun, and opens what its steps need. */
+export async function openRun(input: RunInput): Promise<Run> {
+  const { deps, job, interrupts, task, runToken, instanceKey } = input;
+  const { tasks, health } = deps.queue;
+  // a scan on an instance that is no longer configured cannot be followed: a new one is made elsewhere
+  const moved = task.checkpoint !== null && task.checkpoint.instance_key !== instanceKey;
+  const kept = moved ? nextGeneration(task) : task.checkpoint;
+  let checkpoint: Checkpoint = { ...kept, generation: kept?.generation ?? 1, instance_key: instanceKey };
+  const startedAt = task.started_at ?? deps.now().toISOString();
+  const deadlineAt = task.deadline_at ?? new Date(Date.parse(startedAt) + task.timeout_ms).toISOString();
+  const begin: TaskChange = {
+    started_at: startedAt,
+    deadline_at: deadlineAt,
+    scanner_instance: instanceKey.slice(task.scanner_pool.length + 1),
+    checkpoint,
+    simulator: task.simulator || ((await health.get(instanceKey))?.simulator ?? false),
+  };
+  if (task.state === 'queued')
+    await tasks.transition(task.task_id, 'running', { ...begin, error: null }, { runToken });
+  else await tasks.update(task.task_id, begin, { runToken });
+
+  const log = deps.log.child({ task_id: task.task_id, trace_id: task.trace_id, instance: instanceKey });
+  let shown = { progress: task.progress, status: task.scanner_status };
+  // the limit of a scan (24 days) is below what a timer of Node can hold
+  const timer = setTimeout(
+    () => interrupts.interrupt('deadline'),
+    Math.max(0, Date.parse(deadlineAt) - Date.now()),
+  );
+  const contextWith = (signal: AbortSignal): RunContext => ({
+    deps,
+    task,
+    scanner: deps.registry.scanner(instanceKey),
+    signal,
+    log,
+    checkpoint: () => checkpoint,
+    async save(change) {
+      const next = { ...checkpoint, ...change };
+      // whatever was achieved shows that the task does not crash its worker
+      await tasks.update(task.task_id, { checkpoint: next, crashes: 0 }, { runToken });
+      checkpoint = next;
+    },
+    async report(progressPercent, status) {
+      const progress = Math.max(shown.progress, Math.floor(progressPercent));
+      if (progress === shown.progress && status === shown.status) return;
+      shown = { progress, status };
+      await tasks.update(task.task_id, { progress, scanner_status: status }, { runToken });
+      await job.updateProgress({ percent: progress, scanner_status: status, instance: instanceKey });
+    },
+    note: async (line) => {
+      await job.log(`${deps.now().toISOString()} ${line}`);
+    },
+  });
+  return {
+    ...input,
+    startedAt,
+    ctx: contextWith(interrupts.any),
+    contextWith,
+    close: () => clearTimeout(timer),
+  };
+}
+
+/** The steps, one after the other. @throws whatever ends the run early; `endRun` decides what that means. */
+export async function performRun(run: Run): Promise<ScanJobOutcome> {
+  const { deps, job, task, ctx, crashes, runToken } = run;
+  ctx.log.info({ event: 'run.begun', attempt: job.attemptsMade + 1, crashes }, 'run begun');
+  if (crashes >= deps.settings.maxCrashes) {
+    throw new ScanmqError(
+      'crashed_repeatedly',
+      `The task was given up after ${crashes} runs in a row that ended without a word: it crashes its worker.`,
+    );
+  }
+  if ((await deps.queue.tasks.get(task.task_id)).cancel_requested) throw new Interruption('cancel');
+  const scanId = await findOrCreateScan(ctx);
+  await launchScan(ctx, scanId);
+  await watchScan(ctx, scanId);
+  const { summary, ...verdict } = await collectResults(ctx, scanId);
+  const finished = await deps.queue.tasks.transition(
+    task.task_id,
+    'completed',
+    {
+      completed_at: deps.now().toISOString(),
+      progress: 100,
+      error: null,
+      run_token: null,
+      authentication_status: verdict.authenticationStatus,
+      validation_warnings: [...verdict.warnings],
+      results_summary: summary,
+      troubleshooting: verdict.troubleshooting,
+    },
+    { runToken },
+  );
+  await releaseAll(deps, finished);
+  await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
+  ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
+  await ctx.note(`Completed: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
+  return { outcome: 'completed', total_findings: summary.total_findings };
+}

@@ -1,0 +1,102 @@
+import { type Environment, type Settings, watchScannersConfig } from '@scanmq/config';
+import { ScanmqError } from '@scanmq/contract';
+import type { Logger } from '@scanmq/observability';
+import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/queue';
+import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
+import { poolShapes } from './fleet.js';
+import { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
+import { hideConfiguredSecrets } from './log-secrets.js';
+
+export interface ServiceCoreOptions {
+  readonly settings: Settings;
+  readonly env: Environment;
+  readonly log: Logger;
+  readonly role: ConnectionRole;
+  /** How long to wait for Redis at the start. */
+  readonly redisWaitMs: number;
+}
+
+/** What a gateway and a worker have in common: the configured scanners, Redis, and the health of the scanners. */
+export interface ServiceCore {
+  readonly registry: ScannerRegistry;
+  readonly queue: QueueSystem;
+  readonly monitor: HealthMonitor;
+  /** Called after another `scanners.yaml` came into force. */
+  onFleetChange(listener: () => Promise<void> | void): void;
+  /** Reads `scanners.yaml` again (SIGHUP). */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws ConfigError; ScanmqError `unavailable` when Redis does not answer, or would lose jobs. */
+export async function openServiceCore(options: ServiceCoreOptions): Promise<ServiceCore> {
+  const { settings, env, log, role } = options;
+  const listeners: (() => Promise<void> | void)[] = [];
+
+  const scanners = await watchScannersConfig(settings, env, {
+    onChange: (config) => {
+      registry.update(config);
+      hideConfiguredSecrets(log, settings, registry.instances());
+      void applyFleet();
+    },
+    onError: (error) =>
+      log.error(
+        { event: 'config.rejected', err: error },
+        'the new scanners.yaml is broken; the old one stays in force',
+      ),
+  });
+  const registry = createScannerRegistry(scanners.current);
+  hideConfiguredSecrets(log, settings, registry.instances());
+  const queue = await openQueueSystem({
+    settings,
+    role,
+    connectWaitMs: options.redisWaitMs,
+    onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
+    onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
+  });
+  await queue.applyLimits(poolShapes(registry));
+  const monitor = createHealthMonitor({
+    registry,
+    health: queue.health,
+    intervalMs: settings.healthIntervalMs,
+    log,
+    role,
+  });
+
+  async function applyFleet(): Promise<void> {
+    try {
+      await queue.applyLimits(poolShapes(registry));
+      for (const listener of listeners) await listener();
+      log.info({ event: 'config.reloaded', pools: registry.pools() }, 'scanners.yaml was read again');
+    } catch (error) {
+      log.error({ event: 'config.apply_failed', err: error }, 'the new scanners could not be applied');
+    }
+  }
+
+  return {
+    registry,
+    queue,
+    monitor,
+    onFleetChange: (listener) => void listeners.push(listener),
+    reload: () => scanners.reload(),
+    async close() {
+      scanners.close();
+      await monitor.stop();
+      await registry.close();
+      await queue.close();
+    },
+  };
+}
+
+/** A clear error where a port is taken; any other error as it is. */
+export function describeListenError(error: unknown, variable: string, port: number): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) return error;
+  return new ScanmqError(
+    'unavailable',
+    `Port ${port} is taken. Set ${variable} to another one (0 = any free).`,
+    {
+      cause: error,
+      retryable: 'no',
+    },
+  );
+}
