@@ -15,7 +15,8 @@ export interface DecodedText {
 }
 
 /**
- * Decodes bytes by their byte order mark or XML declaration, UTF-8 otherwise.
+ * Decodes bytes by their byte order mark or XML declaration, UTF-8 otherwise. Control characters are taken out and counted,
+ * because nothing is lost with them; bytes outside the encoding are refused, because what they stood for is lost.
  * Its pieces throw InvalidExportError when the bytes are not what they claim to be.
  */
 export function decodeXml(bytes: AsyncIterable<Uint8Array>): DecodedText {

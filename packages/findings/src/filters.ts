@@ -7,11 +7,13 @@ import {
   SEVERITY_NAMES,
   type Target,
 } from '@scanmq/contract';
-import { COMMON_FIELDS, type Finding, severityOf } from './finding.js';
+import { COMMON_FIELDS, type Finding, hasSeverity, severityOf } from './finding.js';
 
 export type Predicate = (finding: Finding) => boolean;
 
 const OPERATOR = /^(>=|<=|>|<|=)\s*(.+)$/s;
+/** Groups within groups; the recursion below must not be driven to the end of the stack. */
+const NESTING = 16;
 const OPERATORS = '">7.0", ">=7.0", "<7.0", "<=7.0", "=7.0"';
 
 /**
@@ -23,24 +25,33 @@ export function compileFilters(filters: Filters | undefined, known: ReadonlySet<
   return compileGroup(filters ?? {}, known, 'filters');
 }
 
-function compileGroup(group: unknown, known: ReadonlySet<string>, path: string): Predicate {
+function compileGroup(group: unknown, known: ReadonlySet<string>, path: string, depth = 0): Predicate {
+  if (depth > NESTING) refuse('filters', `groups are nested more than ${NESTING} deep`);
   if (group === null || typeof group !== 'object' || Array.isArray(group))
     refuse(path, 'expected an object of filters');
   const parts = Object.entries(group).map(([field, value]) =>
-    compileOne(field, value, known, `${path}.${field}`),
+    compileOne(field, value, known, `${path}.${field.slice(0, 60)}`, depth),
   );
   return (finding) => parts.every((part) => part(finding));
 }
 
-function compileOne(field: string, value: unknown, known: ReadonlySet<string>, path: string): Predicate {
+function compileOne(
+  field: string,
+  value: unknown,
+  known: ReadonlySet<string>,
+  path: string,
+  depth: number,
+): Predicate {
   if (field === 'or') {
     if (!Array.isArray(value) || value.length === 0)
       return refuse(path, 'expected a list of groups, for example [{"severity":"4"},{"host":"10.0.0.1"}]');
-    const groups = value.map((group: unknown, index) => compileGroup(group, known, `${path}.${index}`));
+    const groups = value.map((group: unknown, index) =>
+      compileGroup(group, known, `${path}.${index}`, depth + 1),
+    );
     return (finding) => groups.some((group) => group(finding));
   }
   if (field === 'not') {
-    const group = compileGroup(value, known, path);
+    const group = compileGroup(value, known, path, depth + 1);
     return (finding) => !group(finding);
   }
   if (!known.has(field)) {
@@ -63,13 +74,13 @@ function compileSeverity(value: unknown, path: string): Predicate {
   const [, operator = '=', word = text] = OPERATOR.exec(text) ?? [];
   const byName = (SEVERITY_NAMES as readonly string[]).indexOf(word);
   const level = byName >= 0 ? byName : Number(word);
-  if (!Number.isInteger(level) || level < 0 || level > 4) {
+  if (byName < 0 && !/^[0-4]$/.test(word)) {
     return refuse(
       path,
       `expected a severity: ${SEVERITY_NAMES.join(', ')} or 0 to 4, also with an operator such as ">=high"`,
     );
   }
-  return (finding) => compare(severityOf(finding), operator, level);
+  return (finding) => hasSeverity(finding) && compare(severityOf(finding), operator, level);
 }
 
 /** An address, range or network matches by address; anything else is a text like in every field. */

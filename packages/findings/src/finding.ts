@@ -27,6 +27,7 @@ const LISTS = new Set([
   'attachment',
 ]);
 
+/** Besides these, whatever ends in `_score`. */
 const NUMBERS = new Set([
   'cvss_base_score',
   'cvss_temporal_score',
@@ -58,7 +59,22 @@ const SWITCHES = new Set([
   'asset_inventory',
   'hardware_inventory',
   'os_identification',
+  'thorough_tests',
   'compliance',
+]);
+
+/** Names with a meaning of their own; an element of that name gets `_element` behind it, so that it cannot change them. */
+const OWN_FIELDS = new Set([
+  'type',
+  'finding_id',
+  'host',
+  'plugin_id',
+  'plugin_family',
+  'severity',
+  'port',
+  'svc_name',
+  'protocol',
+  'cvss_score',
 ]);
 
 /** Fields that every finding may have, whatever the export: what filters and custom fields can always name. */
@@ -101,24 +117,36 @@ export interface HostIdentity {
   readonly uuid: string | undefined;
 }
 
-/** Makes findings of one host; counts repeats, so that equal findings get ids of their own. */
-export function createFindingMaker(host: HostIdentity): (item: RawItem) => Finding {
+/** One text for a host, equal in every export that has it. */
+export function identityOf({ name, uuid }: HostIdentity): string {
+  return uuid || name.toLowerCase();
+}
+
+/**
+ * Makes findings of one host; counts repeats, so that equal findings get ids of their own.
+ * @param block which ReportHost of this identity, from 0: one host can come in several.
+ */
+export function createFindingMaker(host: HostIdentity, block = 0): (item: RawItem) => Finding {
   const seen = new Map<string, number>();
   return (item) => {
-    const fields: Record<string, unknown> = { host: host.name };
+    // no prototype: an element may have any name, `constructor` and `__proto__` too
+    const fields: Record<string, unknown> = Object.create(null);
+    fields.host = host.name;
     for (const [attribute, value] of Object.entries(item.attributes))
       fields[ATTRIBUTES[attribute] ?? attribute] = value;
     for (const [name, text] of item.elements) addElement(fields, name, text);
+    if (isCompliance(fields)) fields.compliance = true;
     if (item.attachmentNames.length > 0) fields.attachment_name = [...item.attachmentNames];
     const score = firstNumber(fields, ['cvss3_base_score', 'cvssv3', 'cvss_base_score', 'cvss']);
     if (score !== undefined) fields.cvss_score = score;
     const key = JSON.stringify([
-      host.uuid ?? host.name.toLowerCase(),
+      identityOf(host),
       item.attributes.pluginID ?? '',
       item.attributes.port ?? '',
       (item.attributes.protocol ?? '').toLowerCase(),
       // compliance checks share one plugin (nessus-api.md section 9.5)
       fields['cm:compliance-check-id'] ?? fields['cm:compliance-check-name'] ?? complianceTitle(fields) ?? '',
+      ...(block > 0 ? [block] : []),
     ]);
     const repeat = seen.get(key) ?? 0;
     seen.set(key, repeat + 1);
@@ -127,7 +155,8 @@ export function createFindingMaker(host: HostIdentity): (item: RawItem) => Findi
   };
 }
 
-function addElement(fields: Record<string, unknown>, name: string, text: string): void {
+function addElement(fields: Record<string, unknown>, element: string, text: string): void {
+  const name = OWN_FIELDS.has(element) ? `${element}_element` : element;
   const existing = fields[name];
   const value = decodeValue(name, text);
   if (Array.isArray(existing)) existing.push(value);
@@ -138,7 +167,7 @@ function addElement(fields: Record<string, unknown>, name: string, text: string)
 }
 
 function decodeValue(name: string, text: string): string | number | boolean {
-  if (NUMBERS.has(name)) {
+  if (NUMBERS.has(name) || name.endsWith('_score')) {
     const value = Number(text);
     return text.trim() !== '' && Number.isFinite(value) ? value : text;
   }
@@ -151,10 +180,18 @@ function decodeValue(name: string, text: string): string | number | boolean {
 
 function firstNumber(fields: Record<string, unknown>, names: readonly string[]): number | undefined {
   for (const name of names) {
-    const value = fields[name];
+    const value: unknown = [fields[name]].flat()[0];
     if (typeof value === 'number') return value;
   }
   return undefined;
+}
+
+/** Told by family in older exports, by elements in newer ones (nessus-api.md section 9.5). */
+function isCompliance(fields: Record<string, unknown>): boolean {
+  return (
+    fields.plugin_family === 'Policy Compliance' ||
+    Object.keys(fields).some((name) => name.startsWith('cm:compliance-') || name.startsWith('compliance'))
+  );
 }
 
 /** Older compliance items tell their check only in the first line of the description. */
@@ -164,8 +201,12 @@ function complianceTitle(fields: Record<string, unknown>): string | undefined {
   return /^\s*"([^"]{1,500})"/.exec(fields.description)?.[1];
 }
 
+/** False where the export gives no severity, or one that nobody knows. */
+export function hasSeverity(finding: Finding): boolean {
+  return /^[0-4]$/.test(String(finding.severity));
+}
+
 /** `severity` as a number, 0 (info) to 4 (critical); anything else counts as info. */
 export function severityOf(finding: Finding): 0 | 1 | 2 | 3 | 4 {
-  const value = Number(finding.severity);
-  return value === 1 || value === 2 || value === 3 || value === 4 ? value : 0;
+  return hasSeverity(finding) ? (Number(finding.severity) as 0 | 1 | 2 | 3 | 4) : 0;
 }

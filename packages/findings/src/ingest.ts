@@ -2,6 +2,7 @@
  * The end of a task: the raw export is read once, checked, and kept in a form made for asking. What is derived can be
  * rebuilt from the raw export at any time.
  */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -14,20 +15,11 @@ import type {
   SeverityBreakdown,
   Target,
 } from '@scanmq/contract';
-import { COMMON_FIELDS, createFindingMaker, type Finding, severityOf } from './finding.js';
+import { FILES, FORMAT_VERSION, type ResultFacts } from './facts.js';
+import { createFindingMaker, hasSeverity, identityOf, severityOf } from './finding.js';
 import { readPreferences } from './preferences.js';
 import { readExport } from './read-export.js';
-import { collectHost, type HostCollector, type HostVerdict, judge, type ScanVerdict } from './verdict.js';
-
-/** Files of a task's directory (contract section 7). */
-export const FILES = {
-  raw: 'scan_native.nessus',
-  findings: 'findings.ndjson',
-  facts: 'results.json',
-} as const;
-
-/** Changes whenever derived files have another form or content; older ones are rebuilt. */
-export const FORMAT_VERSION = 1;
+import { collectHost, type HostVerdict, judge, type ScanVerdict } from './verdict.js';
 
 export interface IngestInput {
   /** Directory of the task; holds the raw export. */
@@ -43,19 +35,11 @@ export interface IngestResult {
   readonly authenticationStatus: AuthenticationStatus;
   readonly warnings: readonly string[];
   readonly troubleshooting: ScanVerdict['troubleshooting'];
+  /** `report_task_id` of the export, the uuid of the run that it belongs to; null where the export does not say. */
+  readonly runUuid: string | null;
 }
 
-/** What `results.json` holds. */
-export interface ResultFacts {
-  readonly format_version: number;
-  readonly report_name: string;
-  readonly total_findings: number;
-  /** Fields that occur in the findings. */
-  readonly fields: readonly string[];
-  readonly hosts: readonly HostVerdict[];
-  readonly scanner_facts: Readonly<Record<string, string>>;
-}
-
+/** The policy block comes first; its list of all plugins makes it up to 2 MB long. */
 const BEGINNING_BYTES = 8 * 1024 * 1024;
 /** Server preferences worth telling (nessus-api.md section 9.1). */
 const TOLD_PREFERENCES = [
@@ -71,60 +55,79 @@ const TOLD_PREFERENCES = [
 
 /**
  * Reads, checks and stores the results of a task.
- * @throws InvalidExportError when the export is not usable; nothing derived is left then.
+ * @throws InvalidExportError when the export is not usable; nothing derived is left then, of an earlier export neither.
  */
 export async function ingestExport(input: IngestInput): Promise<IngestResult> {
-  const severities: SeverityBreakdown = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
-  let credentialFindings = 0;
-  const stored = await storeFindings(input.taskDir, (finding) => {
-    severities[LEVELS[severityOf(finding)]] += 1;
-  });
-  credentialFindings = stored.credentialFindings;
+  await rm(join(input.taskDir, FILES.facts), { force: true });
+  const { facts, ...counted } = await storeFindings(input.taskDir);
   const verdict = judge({
     ...input,
-    hosts: stored.facts.hosts,
-    severities,
-    removedCharacters: stored.removedCharacters,
+    hosts: facts.hosts,
+    removedCharacters: counted.removedCharacters,
+    withoutSeverity: counted.withoutSeverity,
+    failedLogins: Number(facts.scanner_facts.hostCredsFailedCount ?? 0),
   });
-  const { size } = await stat(join(input.taskDir, FILES.raw));
-  const low = severities.low + severities.medium + severities.high + severities.critical;
+  const { critical, high, medium, low } = counted.severities;
   return {
     summary: {
-      hosts_scanned: stored.facts.hosts.length,
-      total_vulnerabilities: low,
-      total_findings: stored.facts.total_findings,
-      severity_breakdown: severities,
-      file_size_kb: Math.round((size / 1024) * 10) / 10,
-      auth_plugins_found: credentialFindings,
+      hosts_scanned: facts.hosts.length,
+      total_vulnerabilities: critical + high + medium + low,
+      total_findings: facts.total_findings,
+      severity_breakdown: counted.severities,
+      file_size_kb: Math.round((facts.export_bytes / 1024) * 10) / 10,
+      auth_plugins_found: counted.credentialFindings,
     },
     authenticationStatus: verdict.authenticationStatus,
     warnings: verdict.warnings,
     troubleshooting: verdict.troubleshooting,
+    runUuid: facts.scanner_facts.report_task_id ?? null,
   };
 }
 
 const LEVELS = ['info', 'low', 'medium', 'high', 'critical'] as const;
 
-/** Derives the files of a task from its raw export. */
-export async function storeFindings(
-  taskDir: string,
-  onFinding: (finding: Finding) => void = () => undefined,
-): Promise<{ facts: ResultFacts; credentialFindings: number; removedCharacters: number }> {
+/** What is counted on the way, beside what is stored. */
+interface Stored {
+  readonly facts: ResultFacts;
+  readonly severities: SeverityBreakdown;
+  readonly withoutSeverity: number;
+  readonly credentialFindings: number;
+  readonly removedCharacters: number;
+}
+
+/**
+ * Derives the files of a task from its raw export.
+ * @throws InvalidExportError; errors of the file system.
+ */
+export async function storeFindings(taskDir: string): Promise<Stored> {
   const raw = join(taskDir, FILES.raw);
-  const staged = join(taskDir, `.${FILES.findings}.${process.pid}.part`);
-  const out = createWriteStream(staged, { mode: 0o640 });
+  // two requests may rebuild at once: each writes a file of its own, and both write the same
+  const staged = join(taskDir, `.${FILES.findings}.${randomUUID()}.part`);
+  const stagedFacts = join(taskDir, `.${FILES.facts}.${randomUUID()}.part`);
+  const out = createWriteStream(staged, { mode: 0o640, flush: true });
   const written = finished(out);
   // a failing disk is reported by the awaits below
   written.catch(() => undefined);
   const hosts: HostVerdict[] = [];
   const fields = new Set<string>();
+  const blocks = new Map<string, number>();
+  const severities: SeverityBreakdown = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
+  let withoutSeverity = 0;
   let total = 0;
   let credentialFindings = 0;
   let hostName = '';
   let hostUuid: string | undefined;
   let make: ReturnType<typeof createFindingMaker> | undefined;
-  let host: HostCollector = collectHost('');
+  let host = collectHost('');
   let lines: string[] = [];
+
+  const startFindings = (): ReturnType<typeof createFindingMaker> => {
+    const identity = { name: hostName, uuid: hostUuid };
+    const block = blocks.get(identityOf(identity)) ?? 0;
+    blocks.set(identityOf(identity), block + 1);
+    return createFindingMaker(identity, block);
+  };
+
   try {
     const facts = await readExport(
       createReadStream(raw),
@@ -140,11 +143,12 @@ export async function storeFindings(
           host.tag(name, text);
         },
         onItem(item) {
-          make ??= createFindingMaker({ name: hostName, uuid: hostUuid });
+          make ??= startFindings();
           const finding = make(item);
           for (const field of Object.keys(finding)) fields.add(field);
           host.finding(finding);
-          onFinding(finding);
+          severities[LEVELS[severityOf(finding)]] += 1;
+          if (!hasSeverity(finding)) withoutSeverity += 1;
           total += 1;
           lines.push(`${JSON.stringify(finding)}\n`);
         },
@@ -164,21 +168,28 @@ export async function storeFindings(
     await written;
     const results: ResultFacts = {
       format_version: FORMAT_VERSION,
+      export_bytes: (await stat(raw)).size,
+      findings_bytes: out.bytesWritten,
       report_name: facts.reportName,
       total_findings: total,
       fields: [...fields].filter((field) => field !== 'type').sort(),
       hosts,
       scanner_facts: await scannerFacts(raw),
     };
+    await writeFile(stagedFacts, `${JSON.stringify(results)}\n`, { mode: 0o640, flush: true });
     // findings first: the facts say that they are there
     await rename(staged, join(taskDir, FILES.findings));
-    const stagedFacts = join(taskDir, `.${FILES.facts}.${process.pid}.part`);
-    await writeFile(stagedFacts, `${JSON.stringify(results)}\n`, { mode: 0o640 });
     await rename(stagedFacts, join(taskDir, FILES.facts));
-    return { facts: results, credentialFindings, removedCharacters: facts.removedCharacters };
+    return {
+      facts: results,
+      severities,
+      withoutSeverity,
+      credentialFindings,
+      removedCharacters: facts.removedCharacters,
+    };
   } catch (error) {
     out.destroy();
-    await rm(staged, { force: true });
+    await Promise.all([rm(staged, { force: true }), rm(stagedFacts, { force: true })]);
     throw error;
   }
 }
@@ -186,25 +197,15 @@ export async function storeFindings(
 async function scannerFacts(raw: string): Promise<Record<string, string>> {
   const file = await open(raw);
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING_BYTES), 0, BEGINNING_BYTES, 0);
-    const preferences = await readPreferences(buffer.toString('utf8', 0, bytesRead));
+    const { size } = await file.stat();
+    const beginning = Buffer.alloc(Math.min(size, BEGINNING_BYTES));
+    const { bytesRead } = await file.read(beginning, 0, beginning.length, 0);
+    const preferences = await readPreferences(beginning.toString('utf8', 0, bytesRead));
     if (!preferences) return {};
-    const told = TOLD_PREFERENCES.flatMap((name): [string, string][] => {
-      const value = preferences.server.get(name);
-      return value === undefined || value === '' ? [] : [[name, value]];
-    });
-    return Object.fromEntries([
-      ...(preferences.policyName === undefined
-        ? []
-        : ([['policy', preferences.policyName]] as [string, string][])),
-      ...told,
-    ]);
+    const told = new Map([['policy', preferences.policyName ?? '']]);
+    for (const name of TOLD_PREFERENCES) told.set(name, preferences.server.get(name) ?? '');
+    return Object.fromEntries([...told].filter(([, value]) => value !== ''));
   } finally {
     await file.close();
   }
-}
-
-/** Fields that filters and custom fields may name for an export with these. */
-export function knownFields(facts: ResultFacts): ReadonlySet<string> {
-  return new Set([...COMMON_FIELDS, ...facts.fields]);
 }

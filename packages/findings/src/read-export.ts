@@ -38,6 +38,8 @@ export interface ExportFacts {
 const ROOT = 'NessusClientData_v2';
 /** Characters parsed before other work gets its turn: a few milliseconds. */
 const SLICE_CHARS = 128 * 1024;
+/** What an element takes in memory beside its text, counted as characters of its item. */
+const ELEMENT_COST = 64;
 
 /**
  * Reads an export.
@@ -108,6 +110,16 @@ function createHandler(visitor: ExportVisitor): Handler {
   let fieldName = '';
   let fieldDepth = 0;
   let text = '';
+  let itemChars = 0;
+
+  const count = (characters: number): void => {
+    itemChars += characters;
+    if (itemChars > LIMITS.xmlTextChars)
+      throw new InvalidExportError(
+        'malformed',
+        `a single item is longer than ${LIMITS.xmlTextChars} characters`,
+      );
+  };
 
   const open = (tag: SaxesTagPlain): void => {
     tokens += 1;
@@ -144,8 +156,10 @@ function createHandler(visitor: ExportVisitor): Handler {
       attributes = { ...tag.attributes };
       elements = [];
       attachmentNames = [];
+      itemChars = 0;
     } else if (place === 'item') {
       place = 'field';
+      count(tag.name.length + ELEMENT_COST);
       fieldName = tag.name;
       fieldDepth = depth;
       text = '';
@@ -180,6 +194,7 @@ function createHandler(visitor: ExportVisitor): Handler {
     tokens += 1;
     if (place !== 'tag' && place !== 'field') return;
     text += more;
+    if (place === 'field') count(more.length);
     if (text.length > LIMITS.xmlTextChars)
       throw new InvalidExportError(
         'malformed',

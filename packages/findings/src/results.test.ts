@@ -1,4 +1,4 @@
-import { mkdtemp, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -47,6 +47,13 @@ const ITEMS: Item[] = [
   { host: '10.0.1.3', plugin: '102', severity: 2, cvss2: 5, output: 'Banner OpenSSH' },
   { host: '10.0.1.3', plugin: '103', severity: 3, cvss3: 7.5 },
 ];
+
+/** Groups within groups, as a hostile client sends them. */
+function nested(depth: number): Filters {
+  let filters: Filters = { severity: '4' };
+  for (let i = 0; i < depth; i += 1) filters = { not: filters };
+  return filters;
+}
 
 let taskDir: string;
 let results: Results;
@@ -131,6 +138,7 @@ describe('results', () => {
     [{ nonsense: 'x' }],
     [{ cvss_score: '>abc' }],
     [{ severity: 'terrible' }],
+    [{ severity: '' }],
     [{ or: [] }],
     [{ host: { gt: 1 } as never }],
   ])('refuse the filter %j and name what is known', async (filters) => {
@@ -138,6 +146,14 @@ describe('results', () => {
       code: 'invalid_request',
       issues: [expect.objectContaining({ path: expect.stringContaining('filters') })],
     });
+  });
+
+  it('refuse groups nested so deep that reading them would end the stack', async () => {
+    await expect(ask({ filters: nested(5_000) })).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining('nested'),
+    });
+    expect((await ask({ filters: nested(4) })).schema.total_vulnerabilities).toBe(2);
   });
 
   it('refuse custom fields beside a profile, and unknown ones', async () => {
@@ -183,12 +199,114 @@ describe('results', () => {
     });
   });
 
-  it('are rebuilt from the raw export when what was derived is gone', async () => {
+  it.each<[string, () => Promise<void>]>([
+    ['is gone', () => unlink(join(taskDir, 'results.json'))],
+    ['is gone, the findings only', () => unlink(join(taskDir, 'findings.ndjson'))],
+    ['is cut off', () => writeFile(join(taskDir, 'findings.ndjson'), '{"type":')],
+    ['is damaged', () => writeFile(join(taskDir, 'results.json'), '{"format_version":')],
+    [
+      'is of another version',
+      async () => {
+        const path = join(taskDir, 'results.json');
+        const facts = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+        await writeFile(path, JSON.stringify({ ...facts, format_version: 1 }));
+      },
+    ],
+  ])('are rebuilt from the raw export when what was derived %s', async (_, damage) => {
     const before = await ask({ schema_profile: 'full' });
-    await unlink(join(taskDir, 'results.json'));
-    await unlink(join(taskDir, 'findings.ndjson'));
-    results = await open();
+    await damage();
+    // two requests at once, as they come
+    [results] = await Promise.all([open(), open()]);
     expect(await ask({ schema_profile: 'full' })).toEqual(before);
+    expect((await readdir(taskDir)).sort()).toEqual([
+      'findings.ndjson',
+      'results.json',
+      'scan_native.nessus',
+    ]);
+  });
+
+  it('are not there for a task without an export, and say so', async () => {
+    await expect(
+      openResults(join(taskDir, 'nowhere'), { defaultProfile: 'brief', extraMetadata: {} }),
+    ).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('of an earlier export do not outlive a new one that is not usable', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'scanmq-again-'));
+    const input = { taskDir: directory, scanType: 'untrusted', targets: [], endedAs: 'completed' } as const;
+    const raw = join(directory, 'scan_native.nessus');
+    try {
+      await writeFile(raw, exportOf(ITEMS));
+      await ingestExport(input);
+      await writeFile(raw, exportOf(ITEMS).slice(0, 2_000));
+      await expect(ingestExport(input)).rejects.toMatchObject({ code: 'invalid_export' });
+      await expect(
+        openResults(directory, { defaultProfile: 'brief', extraMetadata: {} }),
+      ).rejects.toMatchObject({ code: 'invalid_export' });
+      expect((await readdir(directory)).filter((name) => name.endsWith('.part'))).toEqual([]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
+
+describe('a finding', () => {
+  const findingsOf = async (report: string): Promise<Record<string, unknown>[]> => {
+    const directory = await mkdtemp(join(tmpdir(), 'scanmq-finding-'));
+    try {
+      await writeFile(
+        join(directory, 'scan_native.nessus'),
+        `<NessusClientData_v2><Report name="r">${report}</Report></NessusClientData_v2>`,
+      );
+      const opened = await openResults(directory, { defaultProfile: 'full', extraMetadata: {} });
+      return (await opened.query(resultsQuerySchema.parse({ page: 0 }))).vulnerabilities;
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  };
+  const item = (elements: string, attributes = 'severity="4" pluginID="7" port="1" protocol="tcp"'): string =>
+    `<ReportItem ${attributes}>${elements}</ReportItem>`;
+
+  it('keeps what it is, whatever its elements are called', async () => {
+    const [finding] = await findingsOf(
+      `<ReportHost name="h">${item('<severity>0</severity><type>x</type><host>other</host><finding_id>1</finding_id><constructor>c</constructor><__proto__>p</__proto__>')}</ReportHost>`,
+    );
+    expect(finding).toMatchObject({
+      type: 'vulnerability',
+      host: 'h',
+      severity: '4',
+      severity_element: '0',
+      type_element: 'x',
+      host_element: 'other',
+      finding_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      constructor: 'c',
+    });
+    expect(Object.getOwnPropertyDescriptor(finding, '__proto__')?.value).toBe('p');
+  });
+
+  it('has numbers, booleans and lists where they are meant, and text where they are not', async () => {
+    const [finding] = await findingsOf(
+      `<ReportHost name="h">${item('<cvss3_base_score>9.8</cvss3_base_score><epss_score>n/a</epss_score><in_the_news>true</in_the_news><xref>A:1</xref><see_also>a</see_also><see_also>b</see_also><plugin_output>true</plugin_output>')}</ReportHost>`,
+    );
+    expect(finding).toMatchObject({
+      cvss3_base_score: 9.8,
+      cvss_score: 9.8,
+      epss_score: 'n/a',
+      in_the_news: true,
+      xref: ['A:1'],
+      see_also: ['a', 'b'],
+      plugin_output: 'true',
+    });
+  });
+
+  it('has the id that it had in another export, and repeats have ids of their own', async () => {
+    const host = `<ReportHost name="H">${item('')}${item('')}</ReportHost>`;
+    const ids = async (report: string): Promise<unknown[]> =>
+      (await findingsOf(report)).map((finding) => finding.finding_id);
+    const twice = await ids(host + host);
+    expect(new Set(twice).size).toBe(4);
+    const other = item('<plugin_output>new text</plugin_output>').replace('"tcp"', '"TCP"');
+    expect(await ids(`<ReportHost name="h">${other}</ReportHost>`)).toEqual([twice[0]]);
   });
 });
 
@@ -292,6 +410,11 @@ describe('the verdict', () => {
     ['no credentials used', [plugin('110723'), info('no')], 'failed'],
     ['no sign at all', [plugin('1')], 'failed'],
     ['only the line of the scan information', [info('partial')], 'partial'],
+    ['a login that one service rejected', [plugin('104410'), info('yes, as root via ssh')], 'partial'],
+    ['a login that came and went', [plugin('141118'), plugin('117885'), info('yes')], 'partial'],
+    ['a login after which no local check ran', [plugin('141118'), info('no')], 'partial'],
+    ['local checks that failed', [plugin('21745')], 'failed'],
+    ['no host at all', [], 'failed'],
   ])('of %s in a scan that was to log in', async (_, items, expected) => {
     const verdict = await verdictOf(items, { scanType: 'authenticated' });
     expect(verdict.authenticationStatus).toBe(expected);
@@ -300,6 +423,51 @@ describe('the verdict', () => {
 
   it('is not applicable to a scan from outside', async () => {
     expect((await verdictOf([plugin('104410')])).authenticationStatus).toBe('not_applicable');
+  });
+
+  it('does not miss a host that the export calls by another of its names', async () => {
+    const targets = 'app.example.com, 2001:DB8::1, 10.0.0.0/30';
+    const directory = await mkdtemp(join(tmpdir(), 'scanmq-names-'));
+    const host = (name: string, tags: string): string =>
+      `<ReportHost name="${name}"><HostProperties>${tags}<tag name="HOST_START">a</tag><tag name="HOST_END_TIMESTAMP">1</tag></HostProperties><ReportItem severity="0" pluginID="1"/></ReportHost>`;
+    try {
+      await writeFile(
+        join(directory, 'scan_native.nessus'),
+        `<NessusClientData_v2><Policy><Preferences><ServerPreferences><preference><name>report_task_id</name><value>run-1</value></preference></ServerPreferences></Preferences></Policy><Report name="r">${host('10.0.0.2', '<tag name="host-fqdn">App.example.com</tag>')}${host('2001:db8:0:0::1', '')}</Report></NessusClientData_v2>`,
+      );
+      const verdict = await ingestExport({
+        taskDir: directory,
+        scanType: 'untrusted',
+        targets: parseTargets(targets),
+        endedAs: 'completed',
+      });
+      expect(verdict).toMatchObject({ warnings: [], runUuid: 'run-1' });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it('says what was wrong with findings and hosts', async () => {
+    const odd = exportOf([{ host: 'h', plugin: '1', severity: 7 }]).replace(
+      '<tag name="HOST_END">y</tag>',
+      '',
+    );
+    const directory = await mkdtemp(join(tmpdir(), 'scanmq-odd-'));
+    try {
+      await writeFile(join(directory, 'scan_native.nessus'), odd);
+      const { warnings } = await ingestExport({
+        taskDir: directory,
+        scanType: 'untrusted',
+        targets: [],
+        endedAs: 'completed',
+      });
+      expect(warnings).toEqual([
+        '1 of 1 hosts were not scanned to the end: h.',
+        '1 findings have no known severity and are counted as info.',
+      ]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('warns when nothing answered, when hosts are missing or silent, and when the scan was cut short', async () => {

@@ -1,5 +1,5 @@
 /** Asking the results of one task (contract section 4): filters, then sorting and paging, then the fields. */
-import { open, readFile } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   InvalidRequestError,
@@ -9,12 +9,12 @@ import {
   type ResultsQuery,
   ScanmqError,
 } from '@scanmq/contract';
-import { z } from 'zod';
+import { FILES, knownFields, type ResultFacts, readFacts } from './facts.js';
 import { compileFilters, type Predicate } from './filters.js';
 import type { Finding } from './finding.js';
-import { FILES, FORMAT_VERSION, knownFields, type ResultFacts, storeFindings } from './ingest.js';
+import { storeFindings } from './ingest.js';
 import { readLines } from './lines.js';
-import { compileSort, type SortKey } from './sort.js';
+import { compileSort, type Sort, type SortKey } from './sort.js';
 
 export interface ResultsOptions {
   /** Used when a question names none. */
@@ -30,15 +30,6 @@ export interface Results {
   /** The lines of an answer with every matching finding, read as they are asked for. */
   stream(query: ResultsQuery): AsyncIterable<string>;
 }
-
-const factsSchema = z.looseObject({
-  format_version: z.number(),
-  report_name: z.string(),
-  total_findings: z.number(),
-  fields: z.array(z.string()),
-  hosts: z.array(z.unknown()),
-  scanner_facts: z.record(z.string(), z.string()),
-});
 
 /**
  * Opens the results of a task; derived files that are missing or of another version are rebuilt from the raw export.
@@ -132,20 +123,13 @@ export async function openResults(taskDir: string, options: ResultsOptions): Pro
   };
 
   async function* streamLines(asked: Plan, query: ResultsQuery): AsyncGenerator<string> {
-    const places: Place[] = [];
-    for await (const { offset, length, text } of readLines(path)) {
-      const finding = JSON.parse(text) as Finding;
-      if (asked.matches(finding)) places.push({ offset, length, key: asked.sort?.keyOf(finding) ?? [] });
-    }
-    if (asked.sort) places.sort(asked.sort.compare);
-    yield JSON.stringify(schemaLine(asked, query, places.length, 1));
+    const { sort } = asked;
+    const places = sort ? await sortedPlaces(path, asked.matches, sort) : undefined;
+    const total = places?.length ?? (await page(path, asked.matches, 0, 0)).total;
+    yield JSON.stringify(schemaLine(asked, query, total, 1));
     yield JSON.stringify(metadata);
-    const file = await open(path);
-    try {
-      for (const place of places) yield JSON.stringify(project(await readAt(file, place), asked.fields));
-    } finally {
-      await file.close();
-    }
+    const found = places ? readPlaces(path, places) : matching(path, asked.matches);
+    for await (const finding of found) yield JSON.stringify(project(finding, asked.fields));
   }
 }
 
@@ -153,27 +137,13 @@ interface Plan {
   readonly profile: ResultProfile | 'custom';
   readonly fields: readonly string[] | 'all';
   readonly matches: Predicate;
-  readonly sort: ReturnType<typeof compileSort> | undefined;
-}
-
-async function readFacts(taskDir: string): Promise<ResultFacts | undefined> {
-  const text = await readFile(join(taskDir, FILES.facts), 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const parsed = factsSchema.safeParse(JSON.parse(text));
-  return parsed.success && parsed.data.format_version === FORMAT_VERSION
-    ? (parsed.data as unknown as ResultFacts)
-    : undefined;
+  readonly sort: Sort | undefined;
 }
 
 async function rebuild(taskDir: string): Promise<ResultFacts> {
-  try {
-    return (await storeFindings(taskDir)).facts;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-      throw new ScanmqError('not_found', 'The results of this task are no longer stored.', { cause: error });
-    }
-    throw error;
-  }
+  const raw = await stat(join(taskDir, FILES.raw)).catch(() => undefined);
+  if (raw === undefined) throw new ScanmqError('not_found', 'The results of this task are no longer stored.');
+  return (await storeFindings(taskDir)).facts;
 }
 
 /** The fields asked for, in their order; one that the finding lacks is left out. */
@@ -184,55 +154,67 @@ function project(finding: Finding, fields: readonly string[] | 'all'): Finding {
   return { ...projected, type: 'vulnerability' };
 }
 
-async function page(
-  path: string,
-  matches: Predicate,
-  from: number,
-  to: number,
-): Promise<{ findings: Finding[]; total: number }> {
-  const findings: Finding[] = [];
-  let total = 0;
+/** Findings that match, in the order of the export. */
+async function* matching(path: string, matches: Predicate): AsyncGenerator<Finding> {
   for await (const { text } of readLines(path)) {
     const finding = JSON.parse(text) as Finding;
-    if (!matches(finding)) continue;
+    if (matches(finding)) yield finding;
+  }
+}
+
+interface Page {
+  readonly findings: readonly Finding[];
+  /** All that match, on this page or not. */
+  readonly total: number;
+}
+
+async function page(path: string, matches: Predicate, from: number, to: number): Promise<Page> {
+  const findings: Finding[] = [];
+  let total = 0;
+  for await (const finding of matching(path, matches)) {
     if (total >= from && total < to) findings.push(finding);
     total += 1;
   }
   return { findings, total };
 }
 
-/** Where a finding stands, and what it is sorted by. */
+async function sortedPage(
+  path: string,
+  matches: Predicate,
+  sort: Sort,
+  from: number,
+  to: number,
+): Promise<Page> {
+  const places = await sortedPlaces(path, matches, sort);
+  const findings: Finding[] = [];
+  for await (const finding of readPlaces(path, places.slice(from, to))) findings.push(finding);
+  return { findings, total: places.length };
+}
+
+/** Where a finding stands, and what it is sorted by: all that sorting holds in memory. */
 interface Place {
   readonly offset: number;
   readonly length: number;
   readonly key: SortKey;
 }
 
-/** Keys and places are held in memory, findings only for the page. */
-async function sortedPage(
-  path: string,
-  matches: Predicate,
-  sort: ReturnType<typeof compileSort>,
-  from: number,
-  to: number,
-): Promise<{ findings: Finding[]; total: number }> {
+async function sortedPlaces(path: string, matches: Predicate, sort: Sort): Promise<Place[]> {
   const places: Place[] = [];
   for await (const { offset, length, text } of readLines(path)) {
     const finding = JSON.parse(text) as Finding;
     if (matches(finding)) places.push({ offset, length, key: sort.keyOf(finding) });
   }
-  places.sort(sort.compare);
+  return places.sort(sort.compare);
+}
+
+async function* readPlaces(path: string, places: readonly Place[]): AsyncGenerator<Finding> {
   const file = await open(path);
   try {
-    const findings: Finding[] = [];
-    for (const place of places.slice(from, to)) findings.push(await readAt(file, place));
-    return { findings, total: places.length };
+    for (const { offset, length } of places) {
+      const { buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
+      yield JSON.parse(buffer.toString('utf8')) as Finding;
+    }
   } finally {
     await file.close();
   }
-}
-
-async function readAt(file: Awaited<ReturnType<typeof open>>, { offset, length }: Place): Promise<Finding> {
-  const { buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
-  return JSON.parse(buffer.toString('utf8')) as Finding;
 }

@@ -13,6 +13,9 @@ export interface Sort {
   ): number;
 }
 
+/** Much faster than `localeCompare`; numbers inside texts count as numbers, so 10.0.0.9 comes before 10.0.0.10. */
+const collator = new Intl.Collator('en', { numeric: true });
+
 /**
  * Compiles `-severity,host`: fields separated by commas, a leading `-` for descending; missing values come last.
  * @throws InvalidRequestError for an unknown field.
@@ -40,7 +43,7 @@ export function compileSort(sort: string, known: ReadonlySet<string>): Sort {
         const order =
           typeof left === 'number' && typeof right === 'number'
             ? left - right
-            : String(left).localeCompare(String(right), 'en', { numeric: true });
+            : collator.compare(String(left), String(right));
         if (order !== 0) return order * sign;
       }
       return a.offset - b.offset;

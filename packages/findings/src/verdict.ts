@@ -5,28 +5,32 @@ import {
   type AuthenticationStatus,
   parseAddress,
   type ScanType,
-  type SeverityBreakdown,
   type Target,
   type troubleshootingSchema,
 } from '@scanmq/contract';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Finding } from './finding.js';
 
-/** Outcome of logging in to one host. */
-export type CredentialOutcome = 'success' | 'partial' | 'failed' | 'none_provided' | 'unknown';
-
-export interface HostVerdict {
-  readonly name: string;
-  readonly ip: string | undefined;
-  readonly items: number;
+export const hostVerdictSchema = z.object({
+  name: z.string(),
+  ip: z.string().nullable(),
+  /** Other names of the host, as the scanner found them. */
+  aliases: z.array(z.string()),
+  /** As the scanner wrote them: its own time, without a zone. */
+  started: z.string().nullable(),
+  ended: z.string().nullable(),
+  items: z.number(),
   /** It answered something. */
-  readonly alive: boolean;
+  alive: z.boolean(),
   /** Its scan began and has no end. */
-  readonly incomplete: boolean;
-  readonly credentials: CredentialOutcome;
-  /** Plugin that shows the outcome of the login. */
-  readonly credentialsPlugin: string | undefined;
-}
+  incomplete: z.boolean(),
+  /** Outcome of logging in. */
+  credentials: z.enum(['success', 'partial', 'failed', 'none_provided', 'unknown']),
+  /** Plugin that shows the outcome of the login; null when only a tag does, or nothing. */
+  credentials_plugin: z.string().nullable(),
+});
+export type HostVerdict = z.infer<typeof hostVerdictSchema>;
+export type CredentialOutcome = HostVerdict['credentials'];
 
 /** Plugins that speak about credentials (nessus-api.md section 9.7). */
 const CREDENTIAL_PLUGINS = {
@@ -34,14 +38,14 @@ const CREDENTIAL_PLUGINS = {
   insufficientPrivilege: '110385',
   failure: '104410',
   noneProvided: '110723',
+  intermittent: '117885',
+  localChecksFailed: '21745',
 } as const;
 const SPEAK_OF_CREDENTIALS = new Set<unknown>([
   ...Object.values(CREDENTIAL_PLUGINS),
   '110095',
-  '117885',
   '117886',
   '117887',
-  '21745',
 ]);
 const SCAN_INFORMATION = '19506';
 
@@ -83,36 +87,60 @@ export function collectHost(name: string): HostCollector {
     },
     finish() {
       const [credentials, credentialsPlugin] = outcomeOf(plugins, checks, tags.get('Credentialed_Scan'));
+      const started = tags.get('HOST_START') ?? tags.get('HOST_START_TIMESTAMP') ?? null;
+      const ended = tags.get('HOST_END') ?? tags.get('HOST_END_TIMESTAMP') ?? null;
       return {
         name,
-        ip: tags.get('host-ip'),
+        ip: tags.get('host-ip') ?? null,
+        aliases: ALIAS_TAGS.flatMap((tag) => tags.get(tag) ?? []),
+        started,
+        ended,
         items,
         alive: items > 0,
-        incomplete: tags.has('HOST_START') && !tags.has('HOST_END'),
+        // exports of assets have neither
+        incomplete: started !== null && ended === null,
         credentials,
-        credentialsPlugin,
+        credentials_plugin: credentialsPlugin,
       };
     },
   };
 }
 
-const KEPT_TAGS = new Set(['host-ip', 'HOST_START', 'HOST_END', 'Credentialed_Scan']);
+const ALIAS_TAGS = ['host-fqdn', 'host-rdns', 'hostname', 'netbios-name'];
+const KEPT_TAGS = new Set([
+  'host-ip',
+  'HOST_START',
+  'HOST_START_TIMESTAMP',
+  'HOST_END',
+  'HOST_END_TIMESTAMP',
+  'Credentialed_Scan',
+  ...ALIAS_TAGS,
+]);
 
+/**
+ * A login counts as a success only when nothing speaks against it (nessus-api.md section 9.7).
+ * @param checks word after `Credentialed checks :` in the scan information
+ */
 function outcomeOf(
   plugins: ReadonlySet<string>,
   checks: string | undefined,
   tag: string | undefined,
-): [CredentialOutcome, string | undefined] {
-  const { valid, insufficientPrivilege, failure, noneProvided } = CREDENTIAL_PLUGINS;
+): [CredentialOutcome, string | null] {
+  const { valid, insufficientPrivilege, failure, noneProvided, intermittent, localChecksFailed } =
+    CREDENTIAL_PLUGINS;
   if (plugins.has(insufficientPrivilege)) return ['partial', insufficientPrivilege];
-  if (plugins.has(valid)) return plugins.has(failure) ? ['partial', failure] : ['success', valid];
+  const against = [failure, intermittent, localChecksFailed].find((plugin) => plugins.has(plugin));
+  if (plugins.has(valid) || checks === 'yes') {
+    if (against !== undefined) return ['partial', against];
+    if (checks !== undefined && checks !== 'yes') return ['partial', SCAN_INFORMATION];
+    return ['success', plugins.has(valid) ? valid : SCAN_INFORMATION];
+  }
   if (checks === 'partial') return ['partial', SCAN_INFORMATION];
-  if (checks === 'yes') return ['success', SCAN_INFORMATION];
-  if (plugins.has(failure)) return ['failed', failure];
+  if (against !== undefined) return ['failed', against];
   if (plugins.has(noneProvided)) return ['none_provided', noneProvided];
   if (checks === 'no') return ['failed', SCAN_INFORMATION];
-  if (tag === 'true') return ['success', undefined];
-  return ['unknown', undefined];
+  if (tag === 'true') return ['success', null];
+  return ['unknown', null];
 }
 
 export interface ScanVerdict {
@@ -127,8 +155,12 @@ export interface VerdictInput {
   /** The scanner's own word for the end of the run. */
   readonly endedAs: string;
   readonly hosts: readonly HostVerdict[];
-  readonly severities: SeverityBreakdown;
+  /** Control characters that had to be taken out of the export. */
   readonly removedCharacters: number;
+  /** Findings that count as info because they have no known severity. */
+  readonly withoutSeverity: number;
+  /** The scanner's own count of hosts that it could not log in to (`hostCredsFailedCount`). */
+  readonly failedLogins: number;
 }
 
 /** At most this many names in one warning. */
@@ -159,12 +191,17 @@ export function judge(input: VerdictInput): ScanVerdict {
     warnings.push(
       `${input.removedCharacters} control characters that XML does not allow were taken out of the export.`,
     );
+  if (input.withoutSeverity > 0)
+    warnings.push(`${input.withoutSeverity} findings have no known severity and are counted as info.`);
 
   if (scanType === 'untrusted')
     return { authenticationStatus: 'not_applicable', warnings, troubleshooting: null };
-  const status = authenticationOf(hosts);
+  const status = authenticationOf(hosts, input.failedLogins);
   const failed = hosts.filter((host) => host.credentials !== 'success');
-  if (status !== 'success')
+  if (hosts.length === 0) warnings.push('No login could be tried, because no host answered.');
+  else if (failed.length === 0 && status !== 'success')
+    warnings.push(`The scanner counts ${input.failedLogins} hosts that it could not log in to.`);
+  else if (status !== 'success')
     warnings.push(
       `The scanner could not log in (fully) to ${failed.length} of ${hosts.length} hosts: ${names(failed.map((host) => host.name))}.`,
     );
@@ -175,10 +212,11 @@ export function judge(input: VerdictInput): ScanVerdict {
   };
 }
 
-function authenticationOf(hosts: readonly HostVerdict[]): AuthenticationStatus {
+function authenticationOf(hosts: readonly HostVerdict[], failedLogins: number): AuthenticationStatus {
   const alive = hosts.filter((host) => host.alive);
   if (alive.some((host) => host.credentials === 'success' || host.credentials === 'partial')) {
-    return alive.every((host) => host.credentials === 'success') ? 'success' : 'partial';
+    const everywhere = alive.every((host) => host.credentials === 'success') && !(failedLogins > 0);
+    return everywhere ? 'success' : 'partial';
   }
   // no sign of a login is no login: a scan that was asked to log in must not pass for one that did
   return 'failed';
@@ -188,7 +226,7 @@ function troubleshoot(
   status: AuthenticationStatus,
   hosts: readonly HostVerdict[],
 ): z.infer<typeof troubleshootingSchema> {
-  if (hosts.some((host) => host.credentialsPlugin === CREDENTIAL_PLUGINS.insufficientPrivilege)) {
+  if (hosts.some((host) => host.credentials_plugin === CREDENTIAL_PLUGINS.insufficientPrivilege)) {
     return {
       likely_cause: 'The login worked, but the user could not become privileged.',
       next_steps: [
@@ -198,7 +236,7 @@ function troubleshoot(
       ],
     };
   }
-  const rejected = hosts.some((host) => host.credentialsPlugin === CREDENTIAL_PLUGINS.failure);
+  const rejected = hosts.some((host) => host.credentials_plugin === CREDENTIAL_PLUGINS.failure);
   return {
     likely_cause: rejected
       ? 'The hosts rejected the credentials.'
@@ -214,27 +252,36 @@ function troubleshoot(
   };
 }
 
-/** Targets that were asked for one by one, and of which nothing came back. Of ranges and networks nobody expects every address to answer. */
+/** Targets of which nothing came back. Of ranges and networks nobody expects every address to answer, but one. */
 function missingTargets(targets: readonly Target[], hosts: readonly HostVerdict[]): readonly string[] {
   const found = new Set(
-    hosts.flatMap((host) => [
-      host.name.toLowerCase(),
-      ...(host.ip === undefined ? [] : [host.ip.toLowerCase()]),
-    ]),
+    hosts.flatMap((host) => [host.name, host.ip ?? '', ...host.aliases].map((text) => text.toLowerCase())),
   );
-  const addresses = [...found].flatMap((text) => parseAddress(text) ?? []);
+  const addresses = { 4: [] as bigint[], 6: [] as bigint[] };
+  for (const text of found) {
+    const address = parseAddress(text);
+    if (address) addresses[address.family].push(address.value);
+  }
+  for (const values of Object.values(addresses)) values.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   return targets
     .filter((target) =>
-      target.kind === 'name' || target.kind === 'address'
-        ? !found.has(target.text.toLowerCase())
-        : !addresses.some(
-            (address) =>
-              address.family === target.family &&
-              target.first <= address.value &&
-              address.value <= target.last,
-          ),
+      target.kind === 'name'
+        ? !found.has(target.text)
+        : !holdsOne(addresses[target.family], target.first, target.last),
     )
     .map((target) => target.text);
+}
+
+/** Is a value from first to last among the sorted ones? Networks can be thousands, and hosts tens of thousands. */
+function holdsOne(sorted: readonly bigint[], first: bigint, last: bigint): boolean {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? first) < first) low = middle + 1;
+    else high = middle;
+  }
+  const value = sorted[low];
+  return value !== undefined && value <= last;
 }
 
 function names(all: readonly string[]): string {
