@@ -1,4 +1,6 @@
 import {
+  type CancelAnswer,
+  cancelAnswerSchema,
   ERROR_CODES,
   problemSchema,
   type ResultsAnswer,
@@ -19,7 +21,7 @@ export interface Client {
   status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
   findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
   findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
-  cancel(taskId: string): Promise<void>;
+  cancel(taskId: string, reason: string): Promise<CancelAnswer>;
 }
 
 /**
@@ -74,14 +76,8 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
       http.stream.get(`scans/${encodeURIComponent(taskId)}/findings`, {
         searchParams: { ...query, format: 'ndjson', page: '0' },
       }),
-    async cancel(taskId) {
-      await ask(
-        z.unknown(),
-        http.post(`scans/${encodeURIComponent(taskId)}/cancel`, {
-          json: { reason: 'cancelled on the command line' },
-        }),
-      );
-    },
+    cancel: (taskId, reason) =>
+      ask(cancelAnswerSchema, http.post(`scans/${encodeURIComponent(taskId)}/cancel`, { json: { reason } })),
   };
 }
 

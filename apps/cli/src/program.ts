@@ -3,7 +3,7 @@ import { PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
-import { printResults, runScan, showStatus } from './commands/scans.js';
+import { cancelScan, printResults, runScan, showStatus } from './commands/scans.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
 import type { ProgramIo } from './program-io.js';
 
@@ -73,6 +73,7 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--scan-seconds <seconds>', 'how long a scan takes', toNumber, 60)
     .option('--sample <file...>', '.nessus or .nessus.gz files to replay instead of the bundled ones')
     .option('--json', 'print one line of JSON when it listens')
+    .option('--faults', 'list the faults that its control address can switch on, and end')
     .action(exits((options) => runSimulator(io, options)));
 
   program
@@ -99,6 +100,15 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--wait', 'follow the scan until it has ended')
     .option('--json', 'print JSON')
     .action(exits((taskId: string, options) => showStatus(io, client(), taskId, options)));
+
+  program
+    .command('cancel')
+    .description('cancel a task that waits or runs; its scan is stopped on the scanner')
+    .argument('<task_id>')
+    .option('--reason <text>', 'why, for the record')
+    .action(
+      exits((taskId: string, options: { reason?: string }) => cancelScan(io, client(), taskId, options)),
+    );
 
   program
     .command('results')

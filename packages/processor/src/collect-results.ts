@@ -37,7 +37,7 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
         endedAs: ctx.checkpoint().ended_as ?? 'completed',
       });
       await ctx.save({ export: { bytes, sha256 } });
-      return result;
+      return { ...result, warnings: [...result.warnings, ...foreignRun(ctx, result.runUuid)] };
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (!(error instanceof ScannerError) || tries >= EXPORTS) throw error;
@@ -47,6 +47,15 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
       await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), ctx.signal);
     }
   }
+}
+
+/** An export names its run; one of another run is stored, but not without saying so. */
+function foreignRun(ctx: RunContext, named: string | null | undefined): readonly string[] {
+  const followed = ctx.checkpoint().run_uuid;
+  if (!named || followed === undefined || named === followed) return [];
+  return [
+    'The export names another run of the scanner than the one that was followed: check that it belongs to this scan.',
+  ];
 }
 
 async function exportToDisk(

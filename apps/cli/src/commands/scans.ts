@@ -67,6 +67,18 @@ export async function showStatus(
   return exitCodeOf(status);
 }
 
+/** `scanmq cancel`. */
+export async function cancelScan(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  options: { reason?: string },
+): Promise<number> {
+  const answer = await client.cancel(taskId, options.reason ?? '');
+  io.stdout.write(`${answer.task_id} ${answer.status}. ${answer.message}\n`);
+  return EXIT.passed;
+}
+
 /** Follows a task to its end: a live line on a terminal, a line per change elsewhere. */
 export async function followToEnd(
   io: ProgramIo,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readSettings } from '@scanmq/config';
 import { startGateway } from '@scanmq/gateway';
 import { createLogger } from '@scanmq/observability';
-import { startSimulator } from '@scanmq/simulator';
+import { FAULTS, startSimulator } from '@scanmq/simulator';
 import { startWorkerProcess } from '@scanmq/worker';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
@@ -42,10 +42,15 @@ export interface SimulatorCommandOptions {
   readonly scanSeconds: number;
   readonly sample?: readonly string[];
   readonly json?: boolean;
+  readonly faults?: boolean;
 }
 
 /** `scanmq simulator`. */
 export async function runSimulator(io: ProgramIo, options: SimulatorCommandOptions): Promise<number> {
+  if (options.faults) {
+    for (const [name, meaning] of Object.entries(FAULTS)) io.stdout.write(`${name.padEnd(24)} ${meaning}\n`);
+    return EXIT.passed;
+  }
   const password = options.password ?? randomBytes(12).toString('base64url');
   const simulator = await startSimulator({
     port: options.port,
