@@ -27,6 +27,12 @@ function report(error: unknown, withStack: boolean): number {
   return EXIT.unreachable;
 }
 
+// whoever reads our answer may have had enough of it, as `head` does
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.passed);
+  throw error;
+});
+
 // what is set in the environment wins over the file
 if (existsSync('.env')) process.loadEnvFile('.env');
 // biome-ignore lint/style/noProcessEnv: the environment enters the program here, and is passed on as an argument
