@@ -74,6 +74,42 @@ describe('a worker that gets SIGTERM with running scans', () => {
   }, 60_000);
 });
 
+describe('a worker that stands still until its locks are lost, and wakes up again', () => {
+  it('touches nothing that another worker has taken over', async () => {
+    const { url } = await service.startGateway();
+    const api = restClient(url);
+    const first = await service.startWorker();
+    const submitAll = (from: number) =>
+      Promise.all(
+        Array.from({ length: 5 }, (_, index) =>
+          api.submit({ targets: `192.0.2.${from + index}`, name: `task ${from + index}` }),
+        ),
+      );
+    const tasks = await submitAll(1);
+    // some are being created, some launched, some watched
+    await until('scans are being made', () => sum('launched') >= 2);
+    first.kill('SIGSTOP');
+    const second = await service.startWorker();
+    tasks.push(...(await submitAll(11)));
+    await until(
+      'the other worker has taken over',
+      () => second.output().includes('"event":"run.begun"'),
+      30_000,
+    );
+    await until(
+      'it has finished some',
+      async () => (await api.call('GET', '/api/v1/scans?status_filter=completed')).json().total >= 3,
+      60_000,
+    );
+    first.kill('SIGCONT');
+    const ended = await Promise.all(tasks.map((task) => api.ended(task.task_id, 60_000)));
+    expect(ended.map((task) => [task.status, task.attempts])).toEqual(tasks.map(() => ['completed', 1]));
+    expect(service.simulators.flatMap((simulator) => simulator.scans().map((scan) => scan.launches))).toEqual(
+      tasks.map(() => 1),
+    );
+  }, 120_000);
+});
+
 describe('a gateway that is killed', () => {
   it('loses nothing that it accepted, and the repetition of a request finds the same task', async () => {
     const { url, program } = await service.startGateway();

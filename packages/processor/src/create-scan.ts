@@ -1,7 +1,7 @@
 import { type ScanCredentials, ScannerError } from '@scanmq/contract';
 import { sleep } from './interruption.js';
 import { hideScanSecrets } from './log-secrets.js';
-import { patiently, type RunContext, scanMarker } from './run-context.js';
+import { asOwner, patiently, type RunContext, scanMarker } from './run-context.js';
 
 /** After an unknown outcome the scanner may still be busy with the request: looks this often before concluding. */
 const LOOKS = 3;
@@ -66,17 +66,15 @@ async function createOnce(
   for (let tries = 1; ; tries += 1) {
     await ctx.save({ create_intent_at: ctx.deps.now().toISOString() });
     try {
+      const plan = {
+        name: `${task.name} ${marker}`,
+        description: `${task.description === '' ? '' : `${task.description}\n`}Made by scanmq for task ${task.task_id} ${marker}`,
+        targets: task.targets,
+        template: task.template,
+        credentials,
+      };
       const { scanId } = await patiently(ctx, 'create', () =>
-        ctx.scanner.createScan(
-          {
-            name: `${task.name} ${marker}`,
-            description: `${task.description === '' ? '' : `${task.description}\n`}Made by scanmq for task ${task.task_id} ${marker}`,
-            targets: task.targets,
-            template: task.template,
-            credentials,
-          },
-          ctx.signal,
-        ),
+        asOwner(ctx, (write) => ctx.scanner.createScan(plan, ctx.signal, write)),
       );
       return await record(ctx, scanId, 'created');
     } catch (error) {

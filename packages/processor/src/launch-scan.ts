@@ -2,7 +2,7 @@ import { parseTargets, ScannerError } from '@scanmq/contract';
 import type { ScanSnapshot } from '@scanmq/scanners';
 import { waitUntilReady } from './create-scan.js';
 import { sleep } from './interruption.js';
-import { patiently, type RunContext } from './run-context.js';
+import { asOwner, patiently, type RunContext } from './run-context.js';
 import { checkTargetPolicy } from './target-policy.js';
 
 const LOOKS = 3;
@@ -39,12 +39,11 @@ export async function launchScan(ctx: RunContext, scanId: number): Promise<void>
       await ctx.save({
         launch_intent: { at: ctx.deps.now().toISOString(), known_runs: before.runs.map((run) => run.uuid) },
       });
-    } else {
-      // fences once more: another run may own the task by now
-      await ctx.save({});
     }
     try {
-      const { runUuid } = await patiently(ctx, 'launch', () => ctx.scanner.launchScan(scanId, ctx.signal));
+      const { runUuid } = await patiently(ctx, 'launch', () =>
+        asOwner(ctx, (write) => ctx.scanner.launchScan(scanId, ctx.signal, write)),
+      );
       await ctx.save({ run_uuid: runUuid });
       ctx.log.info({ event: 'scan.launched', nessus_scan_id: scanId }, 'scan launched');
       await ctx.note(`Scan ${scanId} launched.`);

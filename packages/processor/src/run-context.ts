@@ -2,13 +2,19 @@ import type { Settings } from '@scanmq/config';
 import { type Checkpoint, ScannerError, type TaskRecord } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
-import type { Scanner, ScannerRegistry } from '@scanmq/scanners';
+import type { Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
 import { sleep } from './interruption.js';
 import type { TargetPolicy } from './target-policy.js';
 
 export type ProcessorSettings = Pick<
   Settings,
-  'dataDir' | 'pollIntervalMs' | 'maxAttempts' | 'retryBackoffMs' | 'scannerOutageMs' | 'maxCrashes'
+  | 'dataDir'
+  | 'pollIntervalMs'
+  | 'maxAttempts'
+  | 'workerLockMs'
+  | 'retryBackoffMs'
+  | 'scannerOutageMs'
+  | 'maxCrashes'
 >;
 
 export interface ProcessorDeps {
@@ -82,6 +88,17 @@ export async function patiently<T>(ctx: RunContext, what: string, operation: () 
     await sleep(pauseMs, ctx.signal);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS, Math.max(1_000, pollIntervalMs));
   }
+}
+
+/**
+ * Does a write that must not happen twice, right after making sure that the task is still ours. Should the process stand
+ * still in between, for so long that another may own the task, the write is not sent any more.
+ */
+export async function asOwner<T>(ctx: RunContext, write: (options: WriteOptions) => Promise<T>): Promise<T> {
+  // BullMQ renews a lock after half its time, so that much is left at any moment
+  const sendBeforeMs = Date.now() + ctx.deps.settings.workerLockMs / 2;
+  await ctx.save({});
+  return await write({ sendBeforeMs });
 }
 
 /** Text that marks a scan on a scanner as ours, of this task and of no earlier try of it. */

@@ -9,6 +9,15 @@ import type { InstanceHealth, InstanceKey, ScanCredentials } from '@scanmq/contr
 /** Idle: never launched. Active: the scanner still works on it, or holds state for it (paused). */
 export type ScanStatusClass = 'idle' | 'active' | 'terminal';
 
+/** For writes that must not happen twice. */
+export interface WriteOptions {
+  /**
+   * Epoch milliseconds: what cannot be sent before is not sent at all (`yes`, to be tried again). For a caller whose
+   * right to write runs out: a process that stood still must not go on with what another has taken over.
+   */
+  readonly sendBeforeMs?: number;
+}
+
 /** A scan as listed: enough to find our own by its marker. */
 export interface ScanListing {
   readonly scanId: number;
@@ -73,9 +82,17 @@ export interface Scanner {
   /** Scans whose name contains the marker, in any folder. */
   findScans(marker: string, signal?: AbortSignal): Promise<readonly ScanListing[]>;
   /** Not idempotent. `unknown_outcome` when it may have happened: look with `findScans` before anything else. */
-  createScan(plan: ScanPlan, signal?: AbortSignal): Promise<{ readonly scanId: number }>;
+  createScan(
+    plan: ScanPlan,
+    signal?: AbortSignal,
+    options?: WriteOptions,
+  ): Promise<{ readonly scanId: number }>;
   /** Not idempotent. `unknown_outcome` when it may have happened: look with `getScan` before anything else. */
-  launchScan(scanId: number, signal?: AbortSignal): Promise<{ readonly runUuid: string }>;
+  launchScan(
+    scanId: number,
+    signal?: AbortSignal,
+    options?: WriteOptions,
+  ): Promise<{ readonly runUuid: string }>;
   /** @param historyId the run to show; the latest when left out. @returns undefined for an unknown scan. */
   getScan(scanId: number, historyId?: number, signal?: AbortSignal): Promise<ScanSnapshot | undefined>;
   /** Asks the scanner to stop; it has stopped when `getScan` shows a terminal status. No error when it is not active. */

@@ -29,6 +29,8 @@ export interface Exchange {
   /** True for calls that change something: they get a fresh connection, are never repeated here, and a broken one has an unknown outcome. */
   readonly write: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Epoch milliseconds: a write that cannot be sent before is not sent at all. */
+  readonly sendBeforeMs?: number | undefined;
 }
 
 export interface Answer {
@@ -60,7 +62,7 @@ export function createHttp(config: ScannerInstanceConfig, timeouts: HttpTimeouts
     return {
       method: exchange.method,
       headers: { ...exchange.headers },
-      agent: { https: exchange.write ? agents.write : agents.read },
+      agent: { https: exchange.write ? agents.write(exchange.sendBeforeMs) : agents.read },
       timeout: {
         lookup: CONNECT_TIMEOUT_MS,
         connect: CONNECT_TIMEOUT_MS,
@@ -153,6 +155,7 @@ const NOT_SENT = new Set([
   'EADDRNOTAVAIL',
   'ERR_TLS_HANDSHAKE_TIMEOUT',
   'ERR_TLS_HANDSHAKE_CLOSED',
+  'ERR_SEND_TOO_LATE',
 ]);
 const TLS_CODES = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -183,6 +186,7 @@ const IN_WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it did not answer in time',
   ERR_TLS_HANDSHAKE_TIMEOUT: 'it did not finish the TLS handshake in time',
   ERR_TLS_HANDSHAKE_CLOSED: 'it closed the connection during the TLS handshake',
+  ERR_SEND_TOO_LATE: 'the connection came too late, so nothing was sent',
 };
 
 /** A failure of the transport in our own words. The library's error is not kept: it carries the request with its headers. */

@@ -222,6 +222,22 @@ describe('what breaks on the wire', () => {
     });
   });
 
+  it('in that its time has passed is not sent at all, and can be tried again', async () => {
+    const { created } = simulator.stats();
+    const scanner = driver();
+    await scanner.findScans('x');
+    expect(
+      await failure(scanner.createScan(plan, undefined, { sendBeforeMs: Date.now() - 1 })),
+    ).toMatchObject({
+      code: 'scanner_unreachable',
+      retryable: 'yes',
+      message: expect.stringContaining('nothing was sent'),
+    });
+    expect(simulator.stats().created).toBe(created);
+    await scanner.createScan(plan, undefined, { sendBeforeMs: Date.now() + 5_000 });
+    expect(simulator.stats().created).toBe(created + 1);
+  });
+
   it('by our own abort rejects with the reason of the signal', async () => {
     simulator.setFault({ name: 'stalled_socket' });
     const reason = new Error('enough');

@@ -237,7 +237,7 @@ export function createNessusScanner(
         );
     },
 
-    async createScan(plan: ScanPlan, signal) {
+    async createScan(plan: ScanPlan, signal, write) {
       const uuid = await templateUuid(plan.template, signal);
       const folder_id = await folder(signal);
       const credentials =
@@ -260,13 +260,14 @@ export function createNessusScanner(
           kind: 'scan',
           json: { uuid, settings, ...(credentials ? { credentials } : {}) },
           signal,
+          ...write,
         },
         createdSchema,
       );
       return { scanId: scan.id };
     },
 
-    async launchScan(scanId, signal) {
+    async launchScan(scanId, signal, write) {
       const { scan_uuid } = await ask(
         {
           method: 'POST',
@@ -275,6 +276,7 @@ export function createNessusScanner(
           kind: 'scan',
           json: {},
           signal,
+          ...write,
         },
         launchedSchema,
       );

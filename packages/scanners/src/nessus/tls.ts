@@ -24,11 +24,23 @@ export class FingerprintMismatchError extends Error {
   }
 }
 
+/** The connection was ready too late: what was to be sent is not sent any more. */
+export class SendTooLateError extends Error {
+  readonly code = 'ERR_SEND_TOO_LATE';
+  constructor() {
+    super('the connection was ready only after the time in which the request was to be sent');
+    this.name = 'SendTooLateError';
+  }
+}
+
 export interface ScannerAgents {
   /** Keeps connections for the next read. */
   readonly read: Agent;
-  /** A fresh connection for each write: on a kept one, a reset would leave its outcome unknown without need. */
-  readonly write: Agent;
+  /**
+   * A fresh connection for one write: on a kept one, a reset would leave its outcome unknown without need.
+   * @param sendBeforeMs epoch milliseconds; a connection that is ready later is not used.
+   */
+  write(sendBeforeMs: number | undefined): Agent;
   destroy(): void;
 }
 
@@ -41,19 +53,17 @@ export function createAgents(trust: {
     maxCachedSessions: 0,
     ...(trust.caFile === undefined ? {} : { ca: readFileSync(trust.caFile) }),
   };
-  const make = (options: AgentOptions): Agent =>
-    trust.tlsFingerprint === undefined
-      ? new Agent({ ...common, ...options })
-      : new PinnedAgent(trust.tlsFingerprint, { ...common, ...options });
-  const read = make({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 4 });
-  const write = make({ keepAlive: false });
+  const read = new CheckedAgent(trust.tlsFingerprint, undefined, {
+    ...common,
+    keepAlive: true,
+    keepAliveMsecs: 15_000,
+    maxFreeSockets: 4,
+  });
   return {
     read,
-    write,
-    destroy() {
-      read.destroy();
-      write.destroy();
-    },
+    write: (sendBeforeMs) =>
+      new CheckedAgent(trust.tlsFingerprint, sendBeforeMs, { ...common, keepAlive: false }),
+    destroy: () => read.destroy(),
   };
 }
 
@@ -64,22 +74,25 @@ export function fingerprintOf(der: Buffer): string {
 
 type OnConnection = (error: Error | null, socket: Duplex) => void;
 
-/** Hands out a connection only after its certificate was found to be the pinned one. */
-class PinnedAgent extends Agent {
-  readonly #fingerprint: string;
+/** Hands out a connection only after TLS stands, its certificate is trusted, and only in time. */
+class CheckedAgent extends Agent {
+  readonly #fingerprint: string | undefined;
+  readonly #sendBeforeMs: number | undefined;
 
-  constructor(fingerprint: string, options: AgentOptions) {
+  constructor(fingerprint: string | undefined, sendBeforeMs: number | undefined, options: AgentOptions) {
     super(options);
     this.#fingerprint = fingerprint;
+    this.#sendBeforeMs = sendBeforeMs;
   }
 
   override createConnection(options: RequestOptions, onConnection?: OnConnection): null {
-    // the chain is not checked here because the comparison below is stricter: this very certificate, or nothing
-    const socket: TLSSocket = connect({
-      ...(options as ConnectionOptions),
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-    });
+    const verified: ConnectionOptions = { ...(options as ConnectionOptions), rejectUnauthorized: true };
+    const socket: TLSSocket = connect(
+      this.#fingerprint === undefined
+        ? verified
+        : // the chain is not checked here because the comparison below is stricter: this very certificate, or nothing
+          { ...verified, rejectUnauthorized: false, checkServerIdentity: () => undefined },
+    );
     let settled = false;
     const settle = (error: Error | null): void => {
       if (settled) return;
@@ -103,11 +116,18 @@ class PinnedAgent extends Agent {
         Object.assign(new Error('closed during the TLS handshake'), { code: 'ERR_TLS_HANDSHAKE_CLOSED' }),
       ),
     );
-    socket.once('secureConnect', () => {
+    socket.once('secureConnect', () => settle(this.#objection(socket)));
+    return null;
+  }
+
+  #objection(socket: TLSSocket): Error | null {
+    if (this.#fingerprint !== undefined) {
       const { raw } = socket.getPeerCertificate();
       const presented = raw === undefined ? 'none' : fingerprintOf(raw);
-      settle(presented === this.#fingerprint ? null : new FingerprintMismatchError(presented));
-    });
-    return null;
+      if (presented !== this.#fingerprint) return new FingerprintMismatchError(presented);
+    }
+    return this.#sendBeforeMs !== undefined && Date.now() > this.#sendBeforeMs
+      ? new SendTooLateError()
+      : null;
   }
 }
