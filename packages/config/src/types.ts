@@ -56,6 +56,13 @@ export interface Settings {
   readonly queuePrefix: string;
   /** Absolute path. */
   readonly dataDir: string;
+  /** Memory and threads for questions about results, and for storing them. */
+  readonly resultsMemoryMb: number;
+  readonly resultsThreads: number;
+  /** Largest export that may be uploaded. */
+  readonly importMaxBytes: number;
+  /** How often followed folders of scanners are looked at. */
+  readonly followIntervalMs: number;
   /** Absolute path of `scanners.yaml`. */
   readonly scannerConfigFile: string;
   readonly pollIntervalMs: number;

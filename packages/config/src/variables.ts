@@ -167,6 +167,20 @@ export const VARIABLES = {
     'An idempotency key is remembered this long',
   ),
 
+  RESULTS_MEMORY_MB: define(
+    'Results',
+    whole(64, 1_048_576),
+    '192',
+    'Memory for questions about results, and for storing them, megabytes; what needs more uses the disk',
+  ),
+  RESULTS_THREADS: define('Results', whole(1, 256), '2', 'Threads for questions about results'),
+  IMPORT_MAX_MB: define(
+    'Results',
+    whole(1, 1_048_576),
+    '2048',
+    'Largest .nessus file that may be uploaded, megabytes',
+  ),
+
   SCANNER_CONFIG: define(
     'Scanners',
     path,
@@ -206,6 +220,12 @@ export const VARIABLES = {
     duration('seconds', 1_000, { minMs: 50 }),
     '30',
     'How often each scanner is asked for its health',
+  ),
+  FOLLOW_INTERVAL_SECONDS: define(
+    'Scanners',
+    duration('seconds', 1_000, { minMs: 100 }),
+    '60',
+    'How often followed folders of scanners are looked at for finished scans',
   ),
   SCANNER_OUTAGE_SECONDS: define(
     'Scanners',

@@ -32,6 +32,7 @@ export const ERROR_CODES = {
     title: 'This idempotency key was used for another request',
   },
   invalid_state: { retryable: 'no', httpStatus: 409, title: 'The state of the task forbids this' },
+  too_large: { retryable: 'no', httpStatus: 413, title: 'The upload is too large' },
   target_refused: { retryable: 'no', httpStatus: 403, title: 'Policy forbids a target' },
   confirmation_required: { retryable: 'no', httpStatus: 409, title: 'Confirmation is needed' },
   no_scanner: { retryable: 'yes', httpStatus: 409, title: 'No scanner can take this scan' },

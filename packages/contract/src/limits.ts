@@ -24,8 +24,24 @@ export const LIMITS = {
   /** Longest that `?wait=` holds an answer, seconds. */
   waitSecondsMax: 60,
 
+  searchLimitDefault: 50,
+  searchLimitMax: 500,
+  /** Tasks looked into for one answer of a search, and the time for it, milliseconds. */
+  searchTasks: 2_000,
+  searchMs: 8_000,
+  hostsLimitDefault: 50,
+  hostsLimitMax: 500,
+
+  comparisonItemsDefault: 50,
+  comparisonItemsMax: 1_000,
+
   /** Characters of one MCP answer (about 10,000 tokens); longer ones are cut on whole items. */
   mcpAnswerChars: 40_000,
+
+  /** Findings read for one MCP answer: more cannot fit. */
+  mcpFindings: 500,
+  /** Items of lists in one MCP answer. */
+  mcpItems: 50,
 
   /** Elements nested in an export; real ones need 8. */
   xmlDepth: 64,

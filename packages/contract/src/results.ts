@@ -65,6 +65,11 @@ const resultsFields = {
     .min(0)
     .default(1)
     .meta({ description: 'Page, from 1; 0 is everything (cut at the size limit over MCP)' }),
+  cursor: z
+    .string()
+    .max(500)
+    .optional()
+    .meta({ description: 'next_cursor of the answer before, instead of page' }),
   page_size: z.coerce
     .number()
     .int()
@@ -122,6 +127,7 @@ export const resultsPaginationLineSchema = z.object({
   total_pages: z.number().int(),
   has_next: z.boolean(),
   next_page: z.number().int().nullable(),
+  next_cursor: z.string().nullable().meta({ description: 'Leads to the next page; null on the last' }),
   truncated: z.boolean().optional().meta({ description: 'True when the answer was cut at the size limit' }),
   message: z.string().optional().meta({ description: 'What was left out, and how to go on' }),
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CODE_NAMES } from './errors.js';
 import { taskIdSchema } from './ids.js';
+import { qualitySchema } from './quality.js';
 import { prioritySchema, scanTypeSchema } from './requests.js';
 import { authenticationStatusSchema, RESULT_PROFILES, resultsSummarySchema } from './results.js';
 import { taskStateSchema } from './states.js';
@@ -43,6 +44,21 @@ export const troubleshootingSchema = z.object({
   likely_cause: z.string(),
   next_steps: z.array(z.string()),
 });
+
+/** Where the results of a task come from that were brought in, not scanned for. */
+export const importedSchema = z.object({
+  source: z.enum(['upload', 'scanner']),
+  /** Name of the uploaded file; null for a scan of a scanner. */
+  file_name: z.string().nullable(),
+  /** `pool:instance_id`, the scan and its run on that scanner; null for an upload. */
+  scanner: z.string().nullable(),
+  scan_id: z.number().int().nullable(),
+  history_id: z.number().int().nullable(),
+  run_uuid: z.string().nullable(),
+  /** True when the scanner's folder is followed, false when somebody asked. */
+  followed: z.boolean(),
+});
+export type Imported = z.infer<typeof importedSchema>;
 
 /** The record: the one truth about a task, kept in Redis and copied to `task.json`. Holds no secret. */
 export const taskRecordSchema = z.object({
@@ -91,6 +107,9 @@ export const taskRecordSchema = z.object({
   validation_warnings: z.array(z.string()),
   results_summary: resultsSummarySchema.nullable(),
   troubleshooting: troubleshootingSchema.nullable(),
+  // records of an earlier version have neither
+  quality: qualitySchema.nullable().default(null),
+  imported: importedSchema.nullable().default(null),
   /** True when a simulator served this task: never to be mistaken for results of a real scanner. */
   simulator: z.boolean(),
 });
@@ -122,6 +141,10 @@ export const scanStatusSchema = z.object({
   validation_warnings: z.array(z.string()),
   results_summary: resultsSummarySchema.nullable(),
   troubleshooting: troubleshootingSchema.nullable(),
+  quality: qualitySchema.nullable().meta({ description: 'How far the results can be trusted' }),
+  imported: importedSchema
+    .nullable()
+    .meta({ description: 'Where the results come from that were brought in, not scanned for' }),
   simulator: z.boolean().meta({ description: 'True when a simulator, not a real scanner, served this task' }),
 });
 export type ScanStatus = z.infer<typeof scanStatusSchema>;
@@ -188,6 +211,8 @@ export function toScanStatus(
     validation_warnings: record.validation_warnings,
     results_summary: record.results_summary,
     troubleshooting: record.troubleshooting,
+    quality: record.quality,
+    imported: record.imported,
     simulator: record.simulator,
   };
 }
