@@ -1,154 +1,128 @@
-/** Filters of results (contract section 4): checked, then compiled to one function per question. */
-import {
-  type Filters,
-  InvalidRequestError,
-  parseAddress,
-  parseTarget,
-  SEVERITY_NAMES,
-  type Target,
-} from '@scanmq/contract';
-import { COMMON_FIELDS, type Finding, hasSeverity, severityOf } from './finding.js';
+/** Filters of results (contract section 4), checked and brought into a form that says exactly what is meant. */
+import { type Filters, InvalidRequestError, parseTarget, SEVERITY_NAMES } from '@scanmq/contract';
+import { keyRange } from './host-key.js';
 
-export type Predicate = (finding: Finding) => boolean;
+export type Operator = '>' | '>=' | '<' | '<=' | '=';
+
+/**
+ * What a finding must fulfil. A finding that lacks a field fulfils nothing on it but `missing`; on a list, one element
+ * is enough.
+ */
+export type Condition =
+  | { readonly kind: 'all'; readonly parts: readonly Condition[] }
+  | { readonly kind: 'any'; readonly parts: readonly Condition[] }
+  | { readonly kind: 'not'; readonly part: Condition }
+  | { readonly kind: 'missing'; readonly field: string }
+  | { readonly kind: 'is'; readonly field: string; readonly value: boolean }
+  | { readonly kind: 'number'; readonly field: string; readonly operator: Operator; readonly value: number }
+  /** Anywhere in the field, without regard to case. */
+  | { readonly kind: 'text'; readonly field: string; readonly text: string }
+  | { readonly kind: 'severity'; readonly operator: Operator; readonly level: number }
+  /** The host's name or its `host-ip` lies from the first to the last key (`hostKey`). */
+  | { readonly kind: 'hosts'; readonly first: string; readonly last: string };
 
 const OPERATOR = /^(>=|<=|>|<|=)\s*(.+)$/s;
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$/;
 /** Groups within groups; the recursion below must not be driven to the end of the stack. */
 const NESTING = 16;
+/** Conditions of one question, over all groups. */
+const CONDITIONS = 200;
 const OPERATORS = '">7.0", ">=7.0", "<7.0", "<=7.0", "=7.0"';
 
 /**
- * Compiles filters. All must match; a finding that lacks a field does not match a filter on it.
- * @param known fields of this export, beside those that every export may have.
+ * Reads filters; all must match.
+ * @param known fields that may be named.
  * @throws InvalidRequestError for an unknown field or operator, with the known ones.
  */
-export function compileFilters(filters: Filters | undefined, known: ReadonlySet<string>): Predicate {
-  return compileGroup(filters ?? {}, known, 'filters');
+export function readFilters(filters: Filters | undefined, known: ReadonlySet<string>): Condition {
+  const context: Context = { known, conditions: 0 };
+  return readGroup(filters ?? {}, context, 'filters', 0);
 }
 
-function compileGroup(group: unknown, known: ReadonlySet<string>, path: string, depth = 0): Predicate {
-  if (depth > NESTING) refuse('filters', `groups are nested more than ${NESTING} deep`);
-  if (group === null || typeof group !== 'object' || Array.isArray(group))
-    refuse(path, 'expected an object of filters');
-  const parts = Object.entries(group).map(([field, value]) =>
-    compileOne(field, value, known, `${path}.${field.slice(0, 60)}`, depth),
-  );
-  return (finding) => parts.every((part) => part(finding));
-}
-
-function compileOne(
-  field: string,
-  value: unknown,
-  known: ReadonlySet<string>,
-  path: string,
-  depth: number,
-): Predicate {
-  if (field === 'or') {
-    if (!Array.isArray(value) || value.length === 0)
-      return refuse(path, 'expected a list of groups, for example [{"severity":"4"},{"host":"10.0.0.1"}]');
-    const groups = value.map((group: unknown, index) =>
-      compileGroup(group, known, `${path}.${index}`, depth + 1),
-    );
-    return (finding) => groups.some((group) => group(finding));
-  }
-  if (field === 'not') {
-    const group = compileGroup(value, known, path, depth + 1);
-    return (finding) => !group(finding);
-  }
-  if (!known.has(field)) {
-    const names = [...new Set([...COMMON_FIELDS, ...known])].sort().join(', ');
-    return refuse(path, `unknown field '${field.slice(0, 60)}'. Known fields: ${names}`);
-  }
-  if (value !== null && typeof value === 'object')
-    return refuse(path, `expected a text, a number or true/false; operators are ${OPERATORS}`);
-  if (field === 'severity') return compileSeverity(value, path);
-  if (field === 'host' && typeof value === 'string') return compileHost(value);
-  return compileValue(field, value, path);
-}
-
-function refuse(path: string, message: string): never {
-  throw new InvalidRequestError(`Bad filter: ${path}: ${message}.`, [{ path, message }]);
-}
-
-function compileSeverity(value: unknown, path: string): Predicate {
+/** @throws InvalidRequestError; reads a severity such as `high`, `3` or `>=high`. */
+export function readSeverity(value: unknown, path: string): Condition {
   const text = String(value).trim().toLowerCase();
   const [, operator = '=', word = text] = OPERATOR.exec(text) ?? [];
   const byName = (SEVERITY_NAMES as readonly string[]).indexOf(word);
-  const level = byName >= 0 ? byName : Number(word);
   if (byName < 0 && !/^[0-4]$/.test(word)) {
     return refuse(
       path,
       `expected a severity: ${SEVERITY_NAMES.join(', ')} or 0 to 4, also with an operator such as ">=high"`,
     );
   }
-  return (finding) => hasSeverity(finding) && compare(severityOf(finding), operator, level);
+  return { kind: 'severity', operator: operator as Operator, level: byName >= 0 ? byName : Number(word) };
+}
+
+/** The number in a text, by one rule for filters, sorting and their reference in the tests; undefined for none. */
+export function numberIn(text: string): number | undefined {
+  const trimmed = text.trim();
+  if (!NUMBER.test(trimmed)) return undefined;
+  const value = Number(trimmed);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+interface Context {
+  readonly known: ReadonlySet<string>;
+  conditions: number;
+}
+
+function readGroup(group: unknown, context: Context, path: string, depth: number): Condition {
+  if (depth > NESTING) refuse('filters', `groups are nested more than ${NESTING} deep`);
+  if (group === null || typeof group !== 'object' || Array.isArray(group))
+    refuse(path, 'expected an object of filters');
+  const parts = Object.entries(group).map(([field, value]) =>
+    readOne(field, value, context, `${path}.${field.slice(0, 60)}`, depth),
+  );
+  return { kind: 'all', parts };
+}
+
+function readOne(field: string, value: unknown, context: Context, path: string, depth: number): Condition {
+  context.conditions += 1;
+  if (context.conditions > CONDITIONS) refuse('filters', `there are more than ${CONDITIONS} conditions`);
+  if (field === 'or') {
+    if (!Array.isArray(value) || value.length === 0)
+      return refuse(path, 'expected a list of groups, for example [{"severity":"4"},{"host":"10.0.0.1"}]');
+    return {
+      kind: 'any',
+      parts: value.map((group: unknown, index) => readGroup(group, context, `${path}.${index}`, depth + 1)),
+    };
+  }
+  if (field === 'not') return { kind: 'not', part: readGroup(value, context, path, depth + 1) };
+  if (!context.known.has(field)) {
+    const names = [...context.known].sort().join(', ');
+    return refuse(path, `unknown field '${field.slice(0, 60)}'. Known fields: ${names}`);
+  }
+  if (value === undefined || (value !== null && typeof value === 'object'))
+    return refuse(path, `expected a text, a number or true/false; operators are ${OPERATORS}`);
+  if (field === 'severity' && value !== null) return readSeverity(value, path);
+  if ((field === 'host' || field === 'host_ip') && typeof value === 'string') return readHost(field, value);
+  return readValue(field, value, path);
 }
 
 /** An address, range or network matches by address; anything else is a text like in every field. */
-function compileHost(value: string): Predicate {
+function readHost(field: string, value: string): Condition {
   const target = parseTarget(value.trim());
-  const asText = compileText('host', value);
+  const asText: Condition = { kind: 'text', field, text: value };
   if (!target || target.kind === 'name') return asText;
-  if (target.kind === 'address') return (finding) => within(finding.host, target) || asText(finding);
-  return (finding) => within(finding.host, target);
+  const [first, last] = keyRange(target);
+  const byAddress: Condition = { kind: 'hosts', first, last };
+  return target.kind === 'address' ? { kind: 'any', parts: [byAddress, asText] } : byAddress;
 }
 
-function within(host: unknown, target: Exclude<Target, { kind: 'name' }>): boolean {
-  const address = parseAddress(String(host));
-  return (
-    address !== undefined &&
-    address.family === target.family &&
-    target.first <= address.value &&
-    address.value <= target.last
-  );
-}
-
-function compileValue(field: string, value: unknown, path: string): Predicate {
-  if (value === null) return (finding) => finding[field] === undefined || finding[field] === null;
-  if (typeof value === 'boolean') return (finding) => finding[field] === value;
-  if (typeof value === 'number') return (finding) => anyOf(finding[field], (one) => toNumber(one) === value);
+function readValue(field: string, value: unknown, path: string): Condition {
+  if (value === null) return { kind: 'missing', field };
+  if (typeof value === 'boolean') return { kind: 'is', field, value };
+  if (typeof value === 'number') return { kind: 'number', field, operator: '=', value };
   const text = String(value);
   const match = OPERATOR.exec(text);
-  if (!match) return compileText(field, text);
-  const [, operator = '', operand = ''] = match;
-  const number = toNumber(operand);
+  if (!match) return { kind: 'text', field, text };
+  const [, operator = '=', operand = ''] = match;
+  const number = numberIn(operand);
   if (number === undefined)
     return refuse(path, `expected a number after ${operator}; operators are ${OPERATORS}`);
-  return (finding) =>
-    anyOf(finding[field], (one) => {
-      const actual = toNumber(one);
-      return actual !== undefined && compare(actual, operator, number);
-    });
+  return { kind: 'number', field, operator: operator as Operator, value: number };
 }
 
-function compileText(field: string, text: string): Predicate {
-  const wanted = text.toLowerCase();
-  return (finding) => anyOf(finding[field], (one) => String(one).toLowerCase().includes(wanted));
-}
-
-/** One element of a list is enough; a missing field has none. */
-function anyOf(value: unknown, test: (one: unknown) => boolean): boolean {
-  if (value === undefined || value === null) return false;
-  return Array.isArray(value) ? value.some(test) : test(value);
-}
-
-function toNumber(value: unknown): number | undefined {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string' || value.trim() === '') return undefined;
-  const number = Number(value);
-  return Number.isFinite(number) ? number : undefined;
-}
-
-function compare(actual: number, operator: string, wanted: number): boolean {
-  switch (operator) {
-    case '>':
-      return actual > wanted;
-    case '>=':
-      return actual >= wanted;
-    case '<':
-      return actual < wanted;
-    case '<=':
-      return actual <= wanted;
-    default:
-      return actual === wanted;
-  }
+function refuse(path: string, message: string): never {
+  throw new InvalidRequestError(`Bad filter: ${path}: ${message}.`, [{ path, message }]);
 }

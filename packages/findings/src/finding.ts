@@ -1,120 +1,20 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { detached } from './detached.js';
+import { ATTRIBUTES, fieldOfElement, formOf, placeOf } from './fields.js';
 import type { RawItem } from './read-export.js';
 
 /** One ReportItem joined with its host, as answered: scalars and lists by field name. */
 export type Finding = { readonly type: 'vulnerability'; readonly [field: string]: unknown };
 
-/** Elements that may repeat are lists always, so that a client need not look (nessus-api.md section 9.4, "×n"). */
-const LISTS = new Set([
-  'cve',
-  'bid',
-  'xref',
-  'cwe',
-  'iava',
-  'iavb',
-  'iavt',
-  'cert',
-  'edb-id',
-  'osvdb',
-  'secunia',
-  'msft',
-  'mskb',
-  'usn',
-  'tra',
-  'owasp',
-  'rhsa',
-  'apple-sa',
-  'attachment',
-]);
-
-/** Besides these, whatever ends in `_score`. */
-const NUMBERS = new Set([
-  'cvss_base_score',
-  'cvss_temporal_score',
-  'cvss3_base_score',
-  'cvss3_temporal_score',
-  'cvssV3_impactScore',
-  'cvss4_base_score',
-  'cvss4_threat_score',
-  'vpr_score',
-  'vulnerability_priority_rating',
-  'epss_score',
-  'cvss',
-  'cvssv3',
-]);
-
-const SWITCHES = new Set([
-  'exploit_available',
-  'exploit_framework_metasploit',
-  'exploit_framework_canvas',
-  'exploit_framework_core',
-  'exploit_framework_d2_elliot',
-  'exploit_framework_exploithub',
-  'exploited_by_malware',
-  'exploited_by_nessus',
-  'in_the_news',
-  'unsupported_by_vendor',
-  'default_account',
-  'malware',
-  'asset_inventory',
-  'hardware_inventory',
-  'os_identification',
-  'thorough_tests',
-  'compliance',
-]);
-
-/** Names with a meaning of their own; an element of that name gets `_element` behind it, so that it cannot change them. */
-const OWN_FIELDS = new Set([
-  'type',
-  'finding_id',
-  'host',
-  'plugin_id',
-  'plugin_family',
-  'severity',
-  'port',
-  'svc_name',
-  'protocol',
-  'cvss_score',
-]);
-
-/** Fields that every finding may have, whatever the export: what filters and custom fields can always name. */
-export const COMMON_FIELDS: readonly string[] = [
-  'finding_id',
-  'host',
-  'plugin_id',
-  'plugin_name',
-  'plugin_family',
-  'severity',
-  'port',
-  'svc_name',
-  'protocol',
-  'cvss_score',
-  'synopsis',
-  'description',
-  'solution',
-  'see_also',
-  'risk_factor',
-  'plugin_output',
-  ...LISTS,
-  ...NUMBERS,
-  ...SWITCHES,
-];
-
-/** Attributes of ReportItem by the names they have in answers. */
-const ATTRIBUTES: Readonly<Record<string, string>> = {
-  pluginID: 'plugin_id',
-  pluginName: 'plugin_name',
-  pluginFamily: 'plugin_family',
-  severity: 'severity',
-  port: 'port',
-  svc_name: 'svc_name',
-  protocol: 'protocol',
-};
+/** Fields by name, without a prototype: an element may have any name, `constructor` and `__proto__` too. */
+export type Fields = Record<string, unknown>;
 
 export interface HostIdentity {
   readonly name: string;
   /** `host-uuid`, where the export has one: a name alone does not identify a host. */
   readonly uuid: string | undefined;
+  /** `host-ip`, where the export has one. */
+  readonly ip?: string | undefined;
 }
 
 /** One text for a host, equal in every export that has it. */
@@ -122,63 +22,162 @@ export function identityOf({ name, uuid }: HostIdentity): string {
   return uuid || name.toLowerCase();
 }
 
-/**
- * Makes findings of one host; counts repeats, so that equal findings get ids of their own.
- * @param block which ReportHost of this identity, from 0: one host can come in several.
- */
-export function createFindingMaker(host: HostIdentity, block = 0): (item: RawItem) => Finding {
-  const seen = new Map<string, number>();
-  return (item) => {
-    // no prototype: an element may have any name, `constructor` and `__proto__` too
-    const fields: Record<string, unknown> = Object.create(null);
-    fields.host = host.name;
-    for (const [attribute, value] of Object.entries(item.attributes))
-      fields[ATTRIBUTES[attribute] ?? attribute] = value;
-    for (const [name, text] of item.elements) addElement(fields, name, text);
-    if (isCompliance(fields)) fields.compliance = true;
-    if (item.attachmentNames.length > 0) fields.attachment_name = [...item.attachmentNames];
-    const score = firstNumber(fields, ['cvss3_base_score', 'cvssv3', 'cvss_base_score', 'cvss']);
-    if (score !== undefined) fields.cvss_score = score;
-    const key = JSON.stringify([
-      identityOf(host),
-      item.attributes.pluginID ?? '',
-      item.attributes.port ?? '',
-      (item.attributes.protocol ?? '').toLowerCase(),
-      // compliance checks share one plugin (nessus-api.md section 9.5)
-      fields['cm:compliance-check-id'] ?? fields['cm:compliance-check-name'] ?? complianceTitle(fields) ?? '',
-      ...(block > 0 ? [block] : []),
-    ]);
-    const repeat = seen.get(key) ?? 0;
-    seen.set(key, repeat + 1);
-    const id = createHash('sha256').update(key).update(String(repeat)).digest('hex').slice(0, 32);
-    return { type: 'vulnerability', finding_id: id, ...fields };
+/** What all findings of a plugin have in common, made once for each distinct set of texts. */
+export interface PluginPart {
+  /** Counts the distinct sets of an export, from 0. */
+  readonly ref: number;
+  readonly cvssScore: number | undefined;
+  /** Tells compliance checks of one plugin apart (nessus-api.md section 9.5); empty for other plugins. */
+  readonly check: string;
+  readonly compliance: boolean;
+}
+
+/** What is particular to one finding. */
+export interface FindingPart {
+  readonly plugin: PluginPart;
+  /** Fields of the plugin part, of the first finding that has it; undefined for the others. */
+  readonly pluginFields: Readonly<Fields> | undefined;
+  readonly fields: Readonly<Fields>;
+  /** Identifies the check on its host: plugin, port, protocol, compliance check and which repeat; 64 bits as a decimal number. */
+  readonly checkKey: string;
+}
+
+export type FindingSplitter = (item: RawItem) => FindingPart;
+
+/** Distinct plugin parts remembered; beyond these the memory is bounded by making some of them twice. */
+const REMEMBERED_PLUGINS = 50_000;
+
+/** Makes splitters for the hosts of one export; what was seen of plugins is shared between them. */
+export function createSplitter(): (host: HostIdentity, block?: number) => FindingSplitter {
+  let known = new Map<string, PluginPart>();
+  let refs = 0;
+  return (host, block = 0) => {
+    const identity = identityOf(host);
+    const repeats = new Map<string, number>();
+    return (item) => {
+      const [key, own] = partition(item);
+      let plugin = known.get(key);
+      let pluginFields: Fields | undefined;
+      if (plugin === undefined) {
+        pluginFields = readPluginFields(item);
+        plugin = describePlugin(refs, pluginFields);
+        refs += 1;
+        if (known.size >= REMEMBERED_PLUGINS) known = new Map();
+        known.set(key, plugin);
+      }
+      const fields: Fields = Object.create(null);
+      const check = JSON.stringify([
+        item.attributes.pluginID ?? '',
+        item.attributes.port ?? '',
+        (item.attributes.protocol ?? '').toLowerCase(),
+        plugin.check,
+        // one host can come in several blocks
+        ...(block > 0 ? [block] : []),
+      ]);
+      const shortCheck = hash('sha256', check, 'base64').slice(0, 22);
+      const repeat = repeats.get(shortCheck) ?? 0;
+      repeats.set(shortCheck, repeat + 1);
+      fields.finding_id = hash('sha256', `${JSON.stringify(identity)}${check}${repeat}`, 'hex').slice(0, 32);
+      fields.host = host.name;
+      if (host.ip !== undefined) fields.host_ip = host.ip;
+      for (const [attribute, value] of Object.entries(item.attributes)) {
+        const name = ATTRIBUTES[attribute] ?? attribute;
+        if (placeOf(name) === 'finding') fields[name] = value;
+      }
+      for (const [name, text] of own) addValue(fields, name, text);
+      if (item.attachmentNames.length > 0) fields.attachment_name = [...item.attachmentNames];
+      if (plugin.cvssScore !== undefined) fields.cvss_score = plugin.cvssScore;
+      if (plugin.compliance || hasComplianceField(fields)) fields.compliance = true;
+      return {
+        plugin,
+        pluginFields,
+        fields,
+        checkKey: BigInt(`0x${hash('sha256', `${check}${repeat}`, 'hex').slice(0, 16)}`).toString(),
+      };
+    };
   };
 }
 
-function addElement(fields: Record<string, unknown>, element: string, text: string): void {
-  const name = OWN_FIELDS.has(element) ? `${element}_element` : element;
+/** Whole findings of one host, for those who do not store them. @param block as in `createSplitter`. */
+export function createFindingMaker(host: HostIdentity, block = 0): (item: RawItem) => Finding {
+  const split = createSplitter()(host, block);
+  return (item) => joinFinding(split(item).fields, readPluginFields(item));
+}
+
+/** Both parts of a finding as one. */
+export function joinFinding(own: Readonly<Fields>, plugin: Readonly<Fields>): Finding {
+  return { type: 'vulnerability', ...own, ...plugin };
+}
+
+/** The raw text of the plugin part, hashed, and the elements that belong to the finding itself. */
+function partition(item: RawItem): [key: string, own: (readonly [name: string, text: string])[]] {
+  const own: (readonly [string, string])[] = [];
+  let text = '';
+  for (const [attribute, value] of Object.entries(item.attributes)) {
+    if (placeOf(ATTRIBUTES[attribute] ?? attribute) === 'plugin') text += `${attribute}\u0000${value}\u0000`;
+  }
+  text += item.attributes.pluginID;
+  for (const [element, value] of item.elements) {
+    const name = fieldOfElement(element);
+    if (placeOf(name) === 'plugin') text += `\u0000${element}\u0000${value}`;
+    else own.push([name, value]);
+  }
+  return [hash('sha1', text, 'base64'), own];
+}
+
+function readPluginFields(item: RawItem): Fields {
+  const fields: Fields = Object.create(null);
+  for (const [attribute, value] of Object.entries(item.attributes)) {
+    const name = ATTRIBUTES[attribute] ?? attribute;
+    if (placeOf(name) === 'plugin') fields[name] = value;
+  }
+  for (const [element, text] of item.elements) {
+    const name = fieldOfElement(element);
+    if (placeOf(name) === 'plugin') addValue(fields, name, text);
+  }
+  return fields;
+}
+
+function describePlugin(ref: number, fields: Fields): PluginPart {
+  const check =
+    fields['cm:compliance-check-id'] ?? fields['cm:compliance-check-name'] ?? complianceTitle(fields);
+  return {
+    ref,
+    cvssScore: firstNumber(fields, ['cvss3_base_score', 'cvssv3', 'cvss_base_score', 'cvss']),
+    check: check === undefined ? '' : detached(String(check)),
+    // told by family in older exports, by elements in newer ones (nessus-api.md section 9.5)
+    compliance: fields.plugin_family === 'Policy Compliance' || hasComplianceField(fields),
+  };
+}
+
+function addValue(fields: Fields, name: string, text: string): void {
   const existing = fields[name];
   const value = decodeValue(name, text);
   if (Array.isArray(existing)) existing.push(value);
-  else if (LISTS.has(name)) fields[name] = [value];
+  else if (formOf(name) === 'list') fields[name] = [value];
   // plugin_name stands in the attribute as well
   else if (existing === undefined || name === 'plugin_name') fields[name] = value;
   else fields[name] = [existing, value];
 }
 
 function decodeValue(name: string, text: string): string | number | boolean {
-  if (NUMBERS.has(name) || name.endsWith('_score')) {
-    const value = Number(text);
-    return text.trim() !== '' && Number.isFinite(value) ? value : text;
+  switch (formOf(name)) {
+    case 'number': {
+      const value = Number(text);
+      return text.trim() !== '' && Number.isFinite(value) ? value : text;
+    }
+    case 'switch': {
+      const word = text.trim().toLowerCase();
+      return word === 'true' ? true : word === 'false' ? false : text;
+    }
+    case 'list':
+      return text.trim();
+    case 'text':
+      return text;
   }
-  if (SWITCHES.has(name)) {
-    const word = text.trim().toLowerCase();
-    return word === 'true' ? true : word === 'false' ? false : text;
-  }
-  return LISTS.has(name) ? text.trim() : text;
 }
 
-function firstNumber(fields: Record<string, unknown>, names: readonly string[]): number | undefined {
+function firstNumber(fields: Fields, names: readonly string[]): number | undefined {
   for (const name of names) {
     const value: unknown = [fields[name]].flat()[0];
     if (typeof value === 'number') return value;
@@ -186,27 +185,25 @@ function firstNumber(fields: Record<string, unknown>, names: readonly string[]):
   return undefined;
 }
 
-/** Told by family in older exports, by elements in newer ones (nessus-api.md section 9.5). */
-function isCompliance(fields: Record<string, unknown>): boolean {
-  return (
-    fields.plugin_family === 'Policy Compliance' ||
-    Object.keys(fields).some((name) => name.startsWith('cm:compliance-') || name.startsWith('compliance'))
-  );
+function hasComplianceField(fields: Fields): boolean {
+  for (const name in fields)
+    if (name.startsWith('cm:compliance-') || name.startsWith('compliance')) return true;
+  return false;
 }
 
 /** Older compliance items tell their check only in the first line of the description. */
-function complianceTitle(fields: Record<string, unknown>): string | undefined {
+function complianceTitle(fields: Fields): string | undefined {
   if (fields.plugin_family !== 'Policy Compliance' || typeof fields.description !== 'string')
     return undefined;
   return /^\s*"([^"]{1,500})"/.exec(fields.description)?.[1];
 }
 
 /** False where the export gives no severity, or one that nobody knows. */
-export function hasSeverity(finding: Finding): boolean {
+export function hasSeverity(finding: Readonly<Fields>): boolean {
   return /^[0-4]$/.test(String(finding.severity));
 }
 
 /** `severity` as a number, 0 (info) to 4 (critical); anything else counts as info. */
-export function severityOf(finding: Finding): 0 | 1 | 2 | 3 | 4 {
+export function severityOf(finding: Readonly<Fields>): 0 | 1 | 2 | 3 | 4 {
   return hasSeverity(finding) ? (Number(finding.severity) as 0 | 1 | 2 | 3 | 4) : 0;
 }

@@ -1,7 +1,13 @@
-export { compileFilters, type Predicate } from './filters.js';
+export type { ComparedTask } from './compare.js';
+export { type EngineOptions, type FindingsEngine, openFindingsEngine } from './engine.js';
+export { FILES, readFacts } from './facts.js';
 export type { Finding } from './finding.js';
-export { type IngestInput, type IngestResult, ingestExport } from './ingest.js';
+export { FORMATS, type FormatName } from './formats/index.js';
+export { type IngestInput, type IngestResult, ingestExport, type ScanFacts, toResult } from './ingest.js';
 export { type ExportFault, InvalidExportError } from './invalid-export.js';
 export { type ExportFacts, type ExportVisitor, type RawItem, readExport } from './read-export.js';
-export { openResults, type Results, type ResultsOptions } from './results.js';
-export type { CredentialOutcome, HostVerdict } from './verdict.js';
+export type { RenderedTask, RenderInput, ReportInput } from './render-input.js';
+export { renderComparison, renderReport } from './report/index.js';
+export type { HostRow, Results, ResultsOptions } from './results.js';
+export { createResultsStore, type ResultsStore } from './results-store.js';
+export type { SearchedTask } from './search.js';

@@ -6,6 +6,10 @@ export interface ScanPreferences {
   readonly policyName: string | undefined;
   /** Server preferences by name, without the list of all plugins. */
   readonly server: ReadonlyMap<string, string>;
+  /** `enabled`, `disabled`, `mixed` or `partial` by plugin family; empty where the export does not say. */
+  readonly families: ReadonlyMap<string, string>;
+  /** Plugins enabled one by one. */
+  readonly enabledPlugins: ReadonlySet<string>;
 }
 
 /** Real policy blocks are up to 2 MB, most of it the list of all plugins. */
@@ -34,6 +38,30 @@ const treeSchema = z.object({
         }),
       )
       .optional(),
+    FamilySelection: z
+      .array(
+        z.union([
+          z.string(),
+          z.object({
+            FamilyItem: z
+              .array(z.object({ FamilyName: z.array(z.string()), Status: z.array(z.string()) }))
+              .optional(),
+          }),
+        ]),
+      )
+      .optional(),
+    IndividualPluginSelection: z
+      .array(
+        z.union([
+          z.string(),
+          z.object({
+            PluginItem: z
+              .array(z.object({ PluginId: z.array(z.string()), Status: z.array(z.string()) }))
+              .optional(),
+          }),
+        ]),
+      )
+      .optional(),
   }),
 });
 
@@ -50,13 +78,30 @@ export async function readPreferences(beginning: string): Promise<ScanPreference
   try {
     const parsed = treeSchema.safeParse(await parseStringPromise(policy, { async: true }));
     if (!parsed.success) return undefined;
-    const { policyName, Preferences: preferences } = parsed.data.Policy;
+    const {
+      policyName,
+      Preferences: preferences,
+      FamilySelection: selection,
+      IndividualPluginSelection: individual,
+    } = parsed.data.Policy;
     const server = new Map<string, string>();
     for (const group of preferences?.[0]?.ServerPreferences ?? []) {
       if (typeof group === 'string') continue;
       for (const { name, value } of group.preference) server.set(name[0] ?? '', value?.[0] ?? '');
     }
-    return { policyName: policyName?.[0], server };
+    const families = new Map<string, string>();
+    for (const group of selection ?? []) {
+      if (typeof group === 'string') continue;
+      for (const { FamilyName: name, Status: status } of group.FamilyItem ?? [])
+        families.set(name[0] ?? '', (status[0] ?? '').toLowerCase());
+    }
+    const enabledPlugins = new Set<string>();
+    for (const group of individual ?? []) {
+      if (typeof group === 'string') continue;
+      for (const { PluginId: id, Status: status } of group.PluginItem ?? [])
+        if (status[0]?.toLowerCase() === 'enabled') enabledPlugins.add(id[0] ?? '');
+    }
+    return { policyName: policyName?.[0], server, families, enabledPlugins };
   } catch {
     return undefined;
   }

@@ -1,7 +1,10 @@
 /** Asking the results of one task (contract section 4): filters, then sorting and paging, then the fields. */
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Filters,
+  type HostQuality,
+  hostQualitySchema,
   InvalidRequestError,
   PROFILE_FIELDS,
   type ResultProfile,
@@ -9,70 +12,143 @@ import {
   type ResultsQuery,
   ScanmqError,
 } from '@scanmq/contract';
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { FindingsEngine, Row } from './engine.js';
 import { FILES, knownFields, type ResultFacts, readFacts } from './facts.js';
-import { compileFilters, type Predicate } from './filters.js';
+import { type Condition, readFilters } from './filters.js';
 import type { Finding } from './finding.js';
-import { storeFindings } from './ingest.js';
-import { readLines } from './lines.js';
-import { compileSort, type Sort, type SortKey } from './sort.js';
+import { type ScanFacts, storeFindings } from './ingest.js';
+import { countPlugins } from './plugin-counts.js';
+import type { HostCount, PluginCount } from './render-input.js';
+import { createFindingReader, type TableFiles, type WantedFields } from './rows.js';
+import { type Selection, type SelectionCache, type SelectionSql, select, selectionSql } from './selection.js';
+import { readSort, type SortPart } from './sort.js';
+import type { Storage } from './sql.js';
+import { tableFile } from './tables.js';
 
 export interface ResultsOptions {
   /** Used when a question names none. */
   readonly defaultProfile: ResultProfile;
   /** Facts about the task for the `scan_metadata` line. */
   readonly extraMetadata: Readonly<Record<string, unknown>>;
+  /** What was asked of the scan, for results that have to be derived anew. */
+  readonly scan: ScanFacts;
+}
+
+/** What results are asked with. */
+export interface ResultsTools {
+  readonly engine: FindingsEngine;
+  readonly selections: SelectionCache;
+  /** Memory for deriving results anew, megabytes. */
+  readonly memoryMb: number;
+}
+
+export interface HostRow {
+  readonly quality: HostQuality;
+  readonly counts: HostCount;
+  /** Every tag of HostProperties in document order. */
+  readonly properties: readonly (readonly [name: string, text: string])[];
 }
 
 export interface Results {
   readonly facts: ResultFacts;
+  readonly files: TableFiles;
   /** @throws InvalidRequestError for unknown fields, filters or sort keys, with the known ones. */
-  query(query: ResultsQuery): Promise<ResultsAnswer>;
+  query(
+    query: ResultsQuery,
+    /** Of page 0 (everything) at most so many are read; the totals stay exact. */
+    options?: { readonly most?: number },
+  ): Promise<ResultsAnswer>;
   /** The lines of an answer with every matching finding, read as they are asked for. */
-  stream(query: ResultsQuery): AsyncIterable<string>;
+  stream(query: ResultsQuery): Promise<AsyncIterable<string>>;
+  /** Every matching finding with the fields asked for, and how many there are. */
+  findings(
+    query: Pick<ResultsQuery, 'filters' | 'sort'>,
+    fields: WantedFields,
+  ): Promise<{ total: number; stream(): AsyncIterable<Finding> }>;
+  /** @throws InvalidRequestError when the export cannot have one of these fields. */
+  checkFields(fields: readonly string[]): void;
+  /** The finding with this id. */
+  finding(findingId: string): Promise<Finding | undefined>;
+  /** Plugins of the findings that match, the worst first. */
+  topPlugins(limit: number, filters?: Filters): Promise<PluginCount[]>;
+  /** Hosts, those with the worst findings first. @param doubtful only those that something speaks against. */
+  hosts(options: {
+    limit: number;
+    offset?: number;
+    doubtful?: boolean;
+  }): Promise<{ total: number; hosts: HostRow[] }>;
 }
 
 /**
  * Opens the results of a task; derived files that are missing or of another version are rebuilt from the raw export.
  * @throws ScanmqError `not_found` when there is no export; InvalidExportError when it is not usable.
  */
-export async function openResults(taskDir: string, options: ResultsOptions): Promise<Results> {
-  const facts = (await readFacts(taskDir)) ?? (await rebuild(taskDir));
+export async function openResults(
+  tools: ResultsTools,
+  taskDir: string,
+  options: ResultsOptions,
+): Promise<Results> {
+  const { engine, selections } = tools;
+  const facts = (await readFacts(taskDir)) ?? (await rebuild(tools.memoryMb, taskDir, options.scan));
   const known = knownFields(facts);
-  const path = join(taskDir, FILES.findings);
+  const storage: Storage = { extraFields: new Set(facts.extra_fields) };
+  const files: TableFiles = {
+    findings: join(taskDir, tableFile('findings')),
+    plugins: join(taskDir, tableFile('plugins')),
+    hosts: join(taskDir, tableFile('hosts')),
+  };
+  const version = `${facts.export_bytes}:${facts.table_bytes.findings}`;
 
-  function plan(query: ResultsQuery): Plan {
+  function plan(query: Omit<ResultsQuery, 'page' | 'page_size'>): Plan {
     const profile = query.custom_fields ? 'custom' : (query.schema_profile ?? options.defaultProfile);
     if (query.custom_fields && query.schema_profile !== undefined && query.schema_profile !== 'brief') {
       throw new InvalidRequestError('custom_fields and schema_profile cannot both be given.', [
         { path: 'custom_fields', message: `expected without schema_profile '${query.schema_profile}'` },
       ]);
     }
-    const unknown = query.custom_fields?.filter((field) => !known.has(field)) ?? [];
-    if (unknown.length > 0) {
-      throw new InvalidRequestError(
-        `Unknown fields: ${unknown.join(', ').slice(0, 200)}. Known fields: ${[...known].sort().join(', ')}.`,
-        unknown.map((field) => ({ path: 'custom_fields', message: `unknown field '${field}'` })),
-      );
-    }
+    if (query.custom_fields) checkFields(query.custom_fields);
     const fields = query.custom_fields ?? (profile === 'custom' ? [] : PROFILE_FIELDS[profile]);
+    return { profile, fields, ...question(query) };
+  }
+
+  function checkFields(fields: readonly string[]): void {
+    const unknown = fields.filter((field) => !known.has(field));
+    if (unknown.length === 0) return;
+    throw new InvalidRequestError(
+      `Unknown fields: ${unknown.join(', ').slice(0, 200)}. Known fields: ${[...known].sort().join(', ')}.`,
+      unknown.map((field) => ({ path: 'custom_fields', message: `unknown field '${field}'` })),
+    );
+  }
+
+  function question(query: Pick<ResultsQuery, 'filters' | 'sort'>): Question {
+    const condition = readFilters(query.filters, known);
+    const sort = readSort(query.sort, known);
+    const sql = selectionSql(condition, sort, storage, files);
     return {
-      profile,
-      fields,
-      matches: compileFilters(query.filters, known),
-      sort: query.sort === undefined ? undefined : compileSort(query.sort, known),
+      sort,
+      sql,
+      everything: sort.length === 0 && isEverything(condition),
     };
+  }
+
+  async function selectionOf({ sql, everything }: Question): Promise<Selection | 'everything'> {
+    if (everything) return 'everything';
+    const key = JSON.stringify([files.findings, version, sql.from, sql.orderBy, sql.params.values]);
+    return await selections.get(key, () => select(engine, sql));
   }
 
   const metadata: ResultsAnswer['scan_metadata'] = {
     type: 'scan_metadata',
     scan_name: facts.report_name,
     ...options.extraMetadata,
+    quality: facts.quality,
     ...(Object.keys(facts.scanner_facts).length > 0 ? { scanner_facts: facts.scanner_facts } : {}),
   };
 
   function schemaLine(
     { profile, fields }: Plan,
-    query: ResultsQuery,
+    query: Pick<ResultsQuery, 'filters'>,
     total: number,
     pages: number,
   ): ResultsAnswer['schema'] {
@@ -86,135 +162,172 @@ export async function openResults(taskDir: string, options: ResultsOptions): Pro
     };
   }
 
+  async function* inOrder(asked: Question, fields: WantedFields): AsyncGenerator<Finding> {
+    const reader = createFindingReader(engine, files, facts, fields);
+    const selection = await selectionOf(asked);
+    if (selection === 'everything') yield* reader.stream(upTo(facts.total_findings));
+    else if (asked.sort.length === 0) yield* reader.stream(selection);
+    else {
+      const { from, orderBy, params } = asked.sql;
+      yield* reader.inOrder(engine.stream(`SELECT ${reader.select} ${from} ${orderBy}`, params.values));
+    }
+  }
+
   return {
     facts,
+    files,
+    checkFields,
 
-    async query(query) {
+    async query(query, { most = Number.POSITIVE_INFINITY } = {}) {
       const asked = plan(query);
-      const everything = query.page === 0;
-      const from = everything ? 0 : (query.page - 1) * query.page_size;
-      const to = everything ? Number.POSITIVE_INFINITY : from + query.page_size;
-      const { findings, total } = asked.sort
-        ? await sortedPage(path, asked.matches, asked.sort, from, to)
-        : await page(path, asked.matches, from, to);
+      const selection = await selectionOf(asked);
+      const total = selection === 'everything' ? facts.total_findings : selection.length;
+      const everything = query.page === 0 && query.cursor === undefined;
+      const identity = JSON.stringify([version, query.filters ?? {}, query.sort ?? '', query.page_size]);
+      const page = query.cursor === undefined ? query.page : decodeCursor(query.cursor, identity);
+      const from = everything ? 0 : (page - 1) * query.page_size;
+      const to = Math.min(total, everything ? most : from + query.page_size);
+      const places =
+        selection === 'everything' ? upTo(to, Math.min(from, to)) : selection.slice(from, Math.max(from, to));
+      const reader = createFindingReader(engine, files, facts, asked.fields);
+      const found = await reader.at(places);
       const pages = everything ? 1 : Math.max(1, Math.ceil(total / query.page_size));
       return {
         schema: schemaLine(asked, query, total, pages),
         scan_metadata: metadata,
-        vulnerabilities: findings.map((finding) => project(finding, asked.fields)),
+        vulnerabilities: found.map((finding) => project(finding, asked.fields)),
         pagination: everything
           ? null
           : {
               type: 'pagination',
-              page: query.page,
+              page,
               page_size: query.page_size,
               total_pages: pages,
-              has_next: query.page < pages,
-              next_page: query.page < pages ? query.page + 1 : null,
+              has_next: page < pages,
+              next_page: page < pages ? page + 1 : null,
+              next_cursor: page < pages ? encodeCursor(page + 1, identity) : null,
             },
       };
     },
 
-    stream(query) {
-      // checked now, so that a mistake is an answer and not a broken stream
+    async stream(query) {
+      // checked and found now, so that a mistake is an answer and not a broken stream
       const asked = plan(query);
-      return streamLines(asked, query);
+      const selection = await selectionOf(asked);
+      const total = selection === 'everything' ? facts.total_findings : selection.length;
+      return (async function* lines() {
+        yield JSON.stringify(schemaLine(asked, query, total, 1));
+        yield JSON.stringify(metadata);
+        for await (const finding of inOrder(asked, asked.fields))
+          yield JSON.stringify(project(finding, asked.fields));
+      })();
+    },
+
+    async findings(query, fields) {
+      const asked = question(query);
+      const selection = await selectionOf(asked);
+      return {
+        total: selection === 'everything' ? facts.total_findings : selection.length,
+        stream: () => inOrder(asked, fields),
+      };
+    },
+
+    async finding(findingId) {
+      const [row] = await engine.rows(
+        'SELECT ord FROM read_parquet($findings) WHERE finding_id = $id LIMIT 1',
+        { findings: files.findings, id: findingId },
+      );
+      if (!row) return undefined;
+      const [finding] = await createFindingReader(engine, files, facts, 'all').at(
+        Int32Array.of(Number(row.ord)),
+      );
+      return finding;
+    },
+
+    async topPlugins(limit, filters) {
+      const condition = readFilters(filters, known);
+      if (isEverything(condition) && limit <= facts.top_plugins.length)
+        return facts.top_plugins.slice(0, limit);
+      const { from, params } = selectionSql(condition, [], storage, files);
+      return await countPlugins(engine, files, limit, { sql: from, params: params.values });
+    },
+
+    async hosts({ limit, offset = 0, doubtful = false }) {
+      // first which, then what is known of them: properties can be most of the file
+      const wanted = await engine.rows(
+        `SELECT block_no, count(*) OVER () AS total FROM read_parquet($hosts)
+         ${doubtful ? `WHERE NOT alive OR incomplete OR credentials IN ('failed', 'partial')` : ''}
+         ORDER BY critical DESC, high DESC, medium DESC, low DESC, info DESC, host_key, block_no
+         LIMIT ${Math.trunc(limit)} OFFSET ${Math.trunc(offset)}`,
+        { hosts: files.hosts },
+      );
+      const blocks = wanted.map((row) => Number(row.block_no));
+      const found: Row[] =
+        blocks.length === 0
+          ? []
+          : await engine.rows(
+              `SELECT block_no, host, critical, high, medium, low, info, quality, properties
+               FROM read_parquet($hosts) WHERE block_no IN (${blocks.join(', ')})`,
+              { hosts: files.hosts },
+            );
+      const byBlock = new Map(found.map((row) => [Number(row.block_no), row]));
+      const rows: Row[] = [];
+      for (const block of blocks) {
+        const row = byBlock.get(block);
+        if (row) rows.push(row);
+      }
+      return {
+        total: Number(wanted[0]?.total ?? 0),
+        hosts: rows.map((row) => ({
+          counts: {
+            host: String(row.host),
+            critical: Number(row.critical),
+            high: Number(row.high),
+            medium: Number(row.medium),
+            low: Number(row.low),
+            info: Number(row.info),
+          },
+          quality: hostQualitySchema.parse(JSON.parse(String(row.quality))),
+          properties: JSON.parse(String(row.properties)) as [string, string][],
+        })),
+      };
     },
   };
-
-  async function* streamLines(asked: Plan, query: ResultsQuery): AsyncGenerator<string> {
-    const { sort } = asked;
-    const places = sort ? await sortedPlaces(path, asked.matches, sort) : undefined;
-    const total = places?.length ?? (await page(path, asked.matches, 0, 0)).total;
-    yield JSON.stringify(schemaLine(asked, query, total, 1));
-    yield JSON.stringify(metadata);
-    const found = places ? readPlaces(path, places) : matching(path, asked.matches);
-    for await (const finding of found) yield JSON.stringify(project(finding, asked.fields));
-  }
 }
 
-interface Plan {
+function isEverything(condition: Condition): boolean {
+  return condition.kind === 'all' && condition.parts.length === 0;
+}
+
+interface Question {
+  readonly sort: readonly SortPart[];
+  readonly sql: SelectionSql;
+  /** True for all findings in the order of the export: nothing needs to be found. */
+  readonly everything: boolean;
+}
+
+interface Plan extends Question {
   readonly profile: ResultProfile | 'custom';
-  readonly fields: readonly string[] | 'all';
-  readonly matches: Predicate;
-  readonly sort: Sort | undefined;
+  readonly fields: WantedFields;
 }
 
-async function rebuild(taskDir: string): Promise<ResultFacts> {
+/** Places from the first to before the last. */
+function upTo(end: number, from = 0): Selection {
+  const places = new Int32Array(Math.max(0, end - from));
+  for (let i = 0; i < places.length; i += 1) places[i] = from + i;
+  return places;
+}
+
+async function rebuild(memoryMb: number, taskDir: string, scan: ScanFacts): Promise<ResultFacts> {
   const raw = await stat(join(taskDir, FILES.raw)).catch(() => undefined);
   if (raw === undefined) throw new ScanmqError('not_found', 'The results of this task are no longer stored.');
-  return (await storeFindings(taskDir)).facts;
+  return await storeFindings({ memoryMb, taskDir, ...scan });
 }
 
 /** The fields asked for, in their order; one that the finding lacks is left out. */
-function project(finding: Finding, fields: readonly string[] | 'all'): Finding {
+function project(finding: Finding, fields: WantedFields): Finding {
   if (fields === 'all') return finding;
   const projected: Record<string, unknown> = {};
   for (const field of fields) if (finding[field] !== undefined) projected[field] = finding[field];
   return { ...projected, type: 'vulnerability' };
-}
-
-/** Findings that match, in the order of the export. */
-async function* matching(path: string, matches: Predicate): AsyncGenerator<Finding> {
-  for await (const { text } of readLines(path)) {
-    const finding = JSON.parse(text) as Finding;
-    if (matches(finding)) yield finding;
-  }
-}
-
-interface Page {
-  readonly findings: readonly Finding[];
-  /** All that match, on this page or not. */
-  readonly total: number;
-}
-
-async function page(path: string, matches: Predicate, from: number, to: number): Promise<Page> {
-  const findings: Finding[] = [];
-  let total = 0;
-  for await (const finding of matching(path, matches)) {
-    if (total >= from && total < to) findings.push(finding);
-    total += 1;
-  }
-  return { findings, total };
-}
-
-async function sortedPage(
-  path: string,
-  matches: Predicate,
-  sort: Sort,
-  from: number,
-  to: number,
-): Promise<Page> {
-  const places = await sortedPlaces(path, matches, sort);
-  const findings: Finding[] = [];
-  for await (const finding of readPlaces(path, places.slice(from, to))) findings.push(finding);
-  return { findings, total: places.length };
-}
-
-/** Where a finding stands, and what it is sorted by: all that sorting holds in memory. */
-interface Place {
-  readonly offset: number;
-  readonly length: number;
-  readonly key: SortKey;
-}
-
-async function sortedPlaces(path: string, matches: Predicate, sort: Sort): Promise<Place[]> {
-  const places: Place[] = [];
-  for await (const { offset, length, text } of readLines(path)) {
-    const finding = JSON.parse(text) as Finding;
-    if (matches(finding)) places.push({ offset, length, key: sort.keyOf(finding) });
-  }
-  return places.sort(sort.compare);
-}
-
-async function* readPlaces(path: string, places: readonly Place[]): AsyncGenerator<Finding> {
-  const file = await open(path);
-  try {
-    for (const { offset, length } of places) {
-      const { buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
-      yield JSON.parse(buffer.toString('utf8')) as Finding;
-    }
-  } finally {
-    await file.close();
-  }
 }

@@ -9,11 +9,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { resultsQuerySchema } from '@scanmq/contract';
 import fc from 'fast-check';
 import { parseStringPromise } from 'xml2js';
-import { type InvalidExportError, ingestExport, openResults, type RawItem, readExport } from './index.js';
+import {
+  createResultsStore,
+  type InvalidExportError,
+  ingestExport,
+  type RawItem,
+  type ResultsStore,
+  readExport,
+} from './index.js';
 
 const FOLDERS = [
   fileURLToPath(new URL('../../../tests/samples', import.meta.url)),
@@ -151,6 +158,12 @@ const faultOf = async (source: AsyncIterable<Uint8Array>): Promise<string> => {
   }
 };
 
+let store: ResultsStore;
+beforeAll(async () => {
+  store = await createResultsStore({ memoryMb: 128, threads: 2 });
+});
+afterAll(async () => await store.close());
+
 describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ bytes, expected }) => {
   it('is read to the figures of another reader, text for text', async () => {
     const measured = await measure(chunks(bytes));
@@ -174,12 +187,8 @@ describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ b
     const taskDir = await mkdtemp(join(tmpdir(), 'scanmq-findings-'));
     try {
       await writeFile(join(taskDir, 'scan_native.nessus'), bytes);
-      const { summary } = await ingestExport({
-        taskDir,
-        scanType: 'untrusted',
-        targets: [],
-        endedAs: 'completed',
-      });
+      const scan = { scanType: 'untrusted', targets: [], endedAs: 'completed' } as const;
+      const { summary } = await ingestExport({ memoryMb: 128, taskDir, ...scan });
       const count = (level: number): number => expected.severity[String(level)] ?? 0;
       expect(summary).toMatchObject({
         hosts_scanned: expected.hosts,
@@ -193,7 +202,7 @@ describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ b
           info: count(0),
         },
       });
-      const results = await openResults(taskDir, { defaultProfile: 'full', extraMetadata: {} });
+      const results = await store.open(taskDir, { defaultProfile: 'full', extraMetadata: {}, scan });
       const { vulnerabilities: findings } = await results.query(resultsQuerySchema.parse({ page: 0 }));
       expect(new Set(findings.map((finding) => finding.finding_id)).size).toBe(expected.items);
       expect(findings.filter((finding) => finding.compliance === true)).toHaveLength(expected.compliance);

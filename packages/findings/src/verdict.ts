@@ -1,219 +1,168 @@
 /**
- * How far results can be trusted: which hosts answered, whether the scanner could log in, whether anything was cut short.
+ * How far the results of a scan can be trusted: which targets answered, whether the scanner could log in, whether
+ * anything was cut short, how old its plugins were.
  */
 import {
   type AuthenticationStatus,
+  type HostQuality,
   parseAddress,
+  type Quality,
+  type QualityReason,
   type ScanType,
   type Target,
   type troubleshootingSchema,
 } from '@scanmq/contract';
-import { z } from 'zod';
-import type { Finding } from './finding.js';
-
-export const hostVerdictSchema = z.object({
-  name: z.string(),
-  ip: z.string().nullable(),
-  /** Other names of the host, as the scanner found them. */
-  aliases: z.array(z.string()),
-  /** As the scanner wrote them: its own time, without a zone. */
-  started: z.string().nullable(),
-  ended: z.string().nullable(),
-  items: z.number(),
-  /** It answered something. */
-  alive: z.boolean(),
-  /** Its scan began and has no end. */
-  incomplete: z.boolean(),
-  /** Outcome of logging in. */
-  credentials: z.enum(['success', 'partial', 'failed', 'none_provided', 'unknown']),
-  /** Plugin that shows the outcome of the login; null when only a tag does, or nothing. */
-  credentials_plugin: z.string().nullable(),
-});
-export type HostVerdict = z.infer<typeof hostVerdictSchema>;
-export type CredentialOutcome = HostVerdict['credentials'];
-
-/** Plugins that speak about credentials (nessus-api.md section 9.7). */
-const CREDENTIAL_PLUGINS = {
-  valid: '141118',
-  insufficientPrivilege: '110385',
-  failure: '104410',
-  noneProvided: '110723',
-  intermittent: '117885',
-  localChecksFailed: '21745',
-} as const;
-const SPEAK_OF_CREDENTIALS = new Set<unknown>([
-  ...Object.values(CREDENTIAL_PLUGINS),
-  '110095',
-  '117886',
-  '117887',
-]);
-const SCAN_INFORMATION = '19506';
-
-export interface HostCollector {
-  tag(name: string, text: string): void;
-  finding(finding: Finding): void;
-  /** How many findings spoke of credentials. */
-  readonly credentialFindings: number;
-  finish(): HostVerdict;
-}
-
-/** Gathers the signals of one host while it is read. */
-export function collectHost(name: string): HostCollector {
-  const tags = new Map<string, string>();
-  const plugins = new Set<string>();
-  let items = 0;
-  let credentialFindings = 0;
-  let checks: string | undefined;
-  return {
-    tag: (tag, text) => {
-      // patch summaries alone are hundreds of tags: only those that decide are kept
-      if (KEPT_TAGS.has(tag)) tags.set(tag, text.trim());
-    },
-    finding(finding) {
-      items += 1;
-      const plugin = String(finding.plugin_id);
-      if (SPEAK_OF_CREDENTIALS.has(plugin)) {
-        plugins.add(plugin);
-        credentialFindings += 1;
-      }
-      if (plugin === SCAN_INFORMATION && typeof finding.plugin_output === 'string') {
-        checks = /^\s*Credentialed checks\s*:\s*(yes|no|partial)/im
-          .exec(finding.plugin_output)?.[1]
-          ?.toLowerCase();
-      }
-    },
-    get credentialFindings() {
-      return credentialFindings;
-    },
-    finish() {
-      const [credentials, credentialsPlugin] = outcomeOf(plugins, checks, tags.get('Credentialed_Scan'));
-      const started = tags.get('HOST_START') ?? tags.get('HOST_START_TIMESTAMP') ?? null;
-      const ended = tags.get('HOST_END') ?? tags.get('HOST_END_TIMESTAMP') ?? null;
-      return {
-        name,
-        ip: tags.get('host-ip') ?? null,
-        aliases: ALIAS_TAGS.flatMap((tag) => tags.get(tag) ?? []),
-        started,
-        ended,
-        items,
-        alive: items > 0,
-        // exports of assets have neither
-        incomplete: started !== null && ended === null,
-        credentials,
-        credentials_plugin: credentialsPlugin,
-      };
-    },
-  };
-}
-
-const ALIAS_TAGS = ['host-fqdn', 'host-rdns', 'hostname', 'netbios-name'];
-const KEPT_TAGS = new Set([
-  'host-ip',
-  'HOST_START',
-  'HOST_START_TIMESTAMP',
-  'HOST_END',
-  'HOST_END_TIMESTAMP',
-  'Credentialed_Scan',
-  ...ALIAS_TAGS,
-]);
-
-/**
- * A login counts as a success only when nothing speaks against it (nessus-api.md section 9.7).
- * @param checks word after `Credentialed checks :` in the scan information
- */
-function outcomeOf(
-  plugins: ReadonlySet<string>,
-  checks: string | undefined,
-  tag: string | undefined,
-): [CredentialOutcome, string | null] {
-  const { valid, insufficientPrivilege, failure, noneProvided, intermittent, localChecksFailed } =
-    CREDENTIAL_PLUGINS;
-  if (plugins.has(insufficientPrivilege)) return ['partial', insufficientPrivilege];
-  const against = [failure, intermittent, localChecksFailed].find((plugin) => plugins.has(plugin));
-  if (plugins.has(valid) || checks === 'yes') {
-    if (against !== undefined) return ['partial', against];
-    if (checks !== undefined && checks !== 'yes') return ['partial', SCAN_INFORMATION];
-    return ['success', plugins.has(valid) ? valid : SCAN_INFORMATION];
-  }
-  if (checks === 'partial') return ['partial', SCAN_INFORMATION];
-  if (against !== undefined) return ['failed', against];
-  if (plugins.has(noneProvided)) return ['none_provided', noneProvided];
-  if (checks === 'no') return ['failed', SCAN_INFORMATION];
-  if (tag === 'true') return ['success', null];
-  return ['unknown', null];
-}
-
-export interface ScanVerdict {
-  readonly authenticationStatus: AuthenticationStatus;
-  readonly warnings: readonly string[];
-  readonly troubleshooting: z.infer<typeof troubleshootingSchema> | null;
-}
+import type { z } from 'zod';
+import { CREDENTIAL_PLUGINS } from './host-quality.js';
 
 export interface VerdictInput {
-  readonly scanType: ScanType;
+  /** Undefined for an export of which nobody knows what was asked: then it follows from what the hosts say. */
+  readonly scanType: ScanType | undefined;
   readonly targets: readonly Target[];
   /** The scanner's own word for the end of the run. */
   readonly endedAs: string;
-  readonly hosts: readonly HostVerdict[];
+  readonly hosts: readonly HostQuality[];
   /** Control characters that had to be taken out of the export. */
   readonly removedCharacters: number;
   /** Findings that count as info because they have no known severity. */
   readonly withoutSeverity: number;
   /** The scanner's own count of hosts that it could not log in to (`hostCredsFailedCount`). */
   readonly failedLogins: number;
+  /** Version of the plugins, `YYYYMMDDhhmm`, and the end of the scan in epoch seconds, where the export has them. */
+  readonly pluginSet: string | undefined;
+  readonly endedAtSeconds: number | undefined;
 }
 
-/** At most this many names in one warning. */
+export interface ScanVerdict {
+  readonly quality: Quality;
+  readonly scanType: ScanType;
+  readonly authenticationStatus: AuthenticationStatus;
+  readonly warnings: readonly string[];
+  readonly troubleshooting: z.infer<typeof troubleshootingSchema> | null;
+}
+
+/** At most this many names in one warning, and as examples. */
 const NAMED = 5;
+/** Plugins appear daily: a month without an update misses what was found since. */
+const OLD_PLUGINS_DAYS = 30;
+const SECONDS_PER_DAY = 86_400;
+/** Port ranges told of; hosts of one scan have the same, but for a merged export. */
+const PORT_RANGES = 10;
 
 /** The verdict over the whole scan. */
 export function judge(input: VerdictInput): ScanVerdict {
-  const { hosts, scanType, endedAs } = input;
+  const { hosts, endedAs } = input;
+  const alive = hosts.filter((host) => host.alive);
+  const scanType = input.scanType ?? (hosts.some(triedToLogIn) ? 'authenticated' : 'untrusted');
+  const requested = scanType !== 'untrusted';
+  const reasons: QualityReason[] = [];
   const warnings: string[] = [];
-  if (endedAs !== 'completed')
-    warnings.push(`The scan stopped early (${endedAs}): the results are incomplete.`);
-  if (hosts.length === 0)
-    warnings.push('No host answered: nothing was scanned, so no finding here means nothing.');
+  const doubt = (reason: QualityReason, warning: string): void => {
+    reasons.push(reason);
+    warnings.push(warning);
+  };
+
+  const stoppedEarly = endedAs !== 'completed' && endedAs !== 'imported';
+  if (stoppedEarly)
+    doubt('stopped_early', `The scan stopped early (${endedAs}): the results are incomplete.`);
+  if (alive.length === 0)
+    doubt(
+      'nothing_scanned',
+      hosts.length === 0
+        ? 'No host answered: nothing was scanned, so no finding here means nothing.'
+        : 'No host has a single finding: nothing was scanned, so no finding here means nothing.',
+    );
   const silent = hosts.filter((host) => !host.alive);
-  if (silent.length > 0)
-    warnings.push(
-      `${silent.length} of ${hosts.length} hosts are listed without a single finding: ${names(silent.map((host) => host.name))}.`,
+  if (silent.length > 0 && alive.length > 0)
+    doubt(
+      'hosts_silent',
+      `${silent.length} of ${hosts.length} hosts are listed without a single finding: ${names(silent)}.`,
     );
   const cut = hosts.filter((host) => host.incomplete);
   if (cut.length > 0)
-    warnings.push(
-      `${cut.length} of ${hosts.length} hosts were not scanned to the end: ${names(cut.map((host) => host.name))}.`,
+    doubt(
+      'hosts_incomplete',
+      `${cut.length} of ${hosts.length} hosts were not scanned to the end: ${names(cut)}.`,
     );
   const missing = hosts.length === 0 ? [] : missingTargets(input.targets, hosts);
   if (missing.length > 0)
-    warnings.push(`${missing.length} of the requested targets are not in the results: ${names(missing)}.`);
-  if (input.removedCharacters > 0)
-    warnings.push(
-      `${input.removedCharacters} control characters that XML does not allow were taken out of the export.`,
+    doubt(
+      'targets_missing',
+      `${missing.length} of the requested targets are not in the results: ${joined(missing)}.`,
+    );
+  const status: AuthenticationStatus = requested
+    ? authenticationOf(alive, input.failedLogins)
+    : 'not_applicable';
+  if (requested && status !== 'success') {
+    const without = hosts.filter((host) => host.credentials !== 'success');
+    doubt(
+      status === 'failed' ? 'credentials_failed' : 'credentials_partial',
+      hosts.length === 0
+        ? 'No login could be tried, because no host answered.'
+        : without.length === 0
+          ? `The scanner counts ${input.failedLogins} hosts that it could not log in to.`
+          : `The scanner could not log in (fully) to ${without.length} of ${hosts.length} hosts: ${names(without)}.`,
+    );
+  }
+  const unprivileged = alive.filter((host) => host.privilege === 'insufficient');
+  if (requested && unprivileged.length > 0)
+    doubt(
+      'privilege_insufficient',
+      `The login was not privileged enough on ${unprivileged.length} of ${hosts.length} hosts: ${names(unprivileged)}.`,
+    );
+  const pluginSet = pluginSetOf(input);
+  if (pluginSet.age_days !== null && pluginSet.age_days > OLD_PLUGINS_DAYS)
+    doubt(
+      'plugins_old',
+      `The plugins were ${Math.round(pluginSet.age_days)} days old: what was published since was not looked for.`,
     );
   if (input.withoutSeverity > 0)
-    warnings.push(`${input.withoutSeverity} findings have no known severity and are counted as info.`);
-
-  if (scanType === 'untrusted')
-    return { authenticationStatus: 'not_applicable', warnings, troubleshooting: null };
-  const status = authenticationOf(hosts, input.failedLogins);
-  const failed = hosts.filter((host) => host.credentials !== 'success');
-  if (hosts.length === 0) warnings.push('No login could be tried, because no host answered.');
-  else if (failed.length === 0 && status !== 'success')
-    warnings.push(`The scanner counts ${input.failedLogins} hosts that it could not log in to.`);
-  else if (status !== 'success')
-    warnings.push(
-      `The scanner could not log in (fully) to ${failed.length} of ${hosts.length} hosts: ${names(failed.map((host) => host.name))}.`,
+    doubt(
+      'severity_unknown',
+      `${input.withoutSeverity} findings have no known severity and are counted as info.`,
     );
+  const limited = reasons.length > 0;
+  // nothing is lost with them, so they do not limit the results
+  if (input.removedCharacters > 0)
+    doubt(
+      'text_repaired',
+      `${input.removedCharacters} control characters that XML does not allow were taken out of the export.`,
+    );
+
   return {
+    scanType,
     authenticationStatus: status,
     warnings,
-    troubleshooting: status === 'success' ? null : troubleshoot(status, hosts),
+    troubleshooting: requested && status !== 'success' ? troubleshoot(status, hosts) : null,
+    quality: {
+      verdict: alive.length === 0 ? 'unusable' : limited ? 'limited' : 'complete',
+      reasons,
+      stopped_early: stoppedEarly,
+      ended_as: endedAs,
+      hosts: { listed: hosts.length, alive: alive.length, incomplete: cut.length },
+      targets_missing: { count: missing.length, examples: missing.slice(0, NAMED).map(clean) },
+      credentials: {
+        requested,
+        status,
+        hosts: countBy(
+          hosts,
+          ['success', 'partial', 'failed', 'none_provided', 'unknown'],
+          (host) => host.credentials,
+        ),
+        by_protocol: byProtocol(hosts),
+      },
+      privilege: countBy(alive, ['sufficient', 'insufficient', 'unknown'], (host) => host.privilege),
+      plugin_set: pluginSet,
+      port_ranges: [...new Set(hosts.flatMap((host) => host.port_range ?? []))].slice(0, PORT_RANGES),
+    },
   };
 }
 
-function authenticationOf(hosts: readonly HostVerdict[], failedLogins: number): AuthenticationStatus {
-  const alive = hosts.filter((host) => host.alive);
+function triedToLogIn({ credentials }: HostQuality): boolean {
+  return credentials === 'success' || credentials === 'partial' || credentials === 'failed';
+}
+
+function authenticationOf(alive: readonly HostQuality[], failedLogins: number): AuthenticationStatus {
   if (alive.some((host) => host.credentials === 'success' || host.credentials === 'partial')) {
     const everywhere = alive.every((host) => host.credentials === 'success') && !(failedLogins > 0);
     return everywhere ? 'success' : 'partial';
@@ -222,9 +171,39 @@ function authenticationOf(hosts: readonly HostVerdict[], failedLogins: number): 
   return 'failed';
 }
 
+function countBy<K extends string>(
+  hosts: readonly HostQuality[],
+  keys: readonly K[],
+  keyOf: (host: HostQuality) => K,
+): Record<K, number> {
+  const counts = Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
+  for (const host of hosts) counts[keyOf(host)] += 1;
+  return counts;
+}
+
+function byProtocol(hosts: readonly HostQuality[]): Quality['credentials']['by_protocol'] {
+  const counts: Quality['credentials']['by_protocol'] = {};
+  for (const { protocol, outcome } of hosts.flatMap((host) => host.logins)) {
+    const count = counts[protocol] ?? { success: 0, partial: 0, failed: 0 };
+    count[outcome] += 1;
+    counts[protocol] = count;
+  }
+  return counts;
+}
+
+function pluginSetOf(input: VerdictInput): Quality['plugin_set'] {
+  const version = input.pluginSet ?? input.hosts.find((host) => host.plugin_set !== null)?.plugin_set ?? null;
+  const date = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})/.exec(version ?? '');
+  if (!date || input.endedAtSeconds === undefined) return { version, age_days: null };
+  const [year, month, day, hour, minute] = date.slice(1).map(Number);
+  const madeAt = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute) / 1_000;
+  const age = (input.endedAtSeconds - madeAt) / SECONDS_PER_DAY;
+  return { version, age_days: Number.isFinite(age) ? Math.max(0, Math.round(age * 10) / 10) : null };
+}
+
 function troubleshoot(
   status: AuthenticationStatus,
-  hosts: readonly HostVerdict[],
+  hosts: readonly HostQuality[],
 ): z.infer<typeof troubleshootingSchema> {
   if (hosts.some((host) => host.credentials_plugin === CREDENTIAL_PLUGINS.insufficientPrivilege)) {
     return {
@@ -253,9 +232,9 @@ function troubleshoot(
 }
 
 /** Targets of which nothing came back. Of ranges and networks nobody expects every address to answer, but one. */
-function missingTargets(targets: readonly Target[], hosts: readonly HostVerdict[]): readonly string[] {
+function missingTargets(targets: readonly Target[], hosts: readonly HostQuality[]): readonly string[] {
   const found = new Set(
-    hosts.flatMap((host) => [host.name, host.ip ?? '', ...host.aliases].map((text) => text.toLowerCase())),
+    hosts.flatMap((host) => [host.host, host.ip ?? '', ...host.aliases].map((text) => text.toLowerCase())),
   );
   const addresses = { 4: [] as bigint[], 6: [] as bigint[] };
   for (const text of found) {
@@ -284,8 +263,16 @@ function holdsOne(sorted: readonly bigint[], first: bigint, last: bigint): boole
   return value !== undefined && value <= last;
 }
 
-function names(all: readonly string[]): string {
-  // host names come from the scanned network: one clean line
-  const shown = all.slice(0, NAMED).map((name) => name.replace(/\p{C}/gu, '').slice(0, 80));
+function names(hosts: readonly HostQuality[]): string {
+  return joined(hosts.map((host) => host.host));
+}
+
+function joined(all: readonly string[]): string {
+  const shown = all.slice(0, NAMED).map(clean);
   return all.length > NAMED ? `${shown.join(', ')} and ${all.length - NAMED} more` : shown.join(', ');
+}
+
+/** Host names come from the scanned network: one clean line. */
+function clean(name: string): string {
+  return name.replace(/\p{C}/gu, '').slice(0, 80);
 }

@@ -1,0 +1,50 @@
+import type {
+  Comparison,
+  ComparisonItem,
+  ComparisonQuery,
+  SearchAnswer,
+  SearchParams,
+} from '@scanmq/contract';
+import { type ComparedTask, compareResults, comparisonItems } from './compare.js';
+import type { EngineOptions, FindingsEngine } from './engine.js';
+import { openFindingsEngine } from './engine.js';
+import { openResults, type Results, type ResultsOptions } from './results.js';
+import { type SearchedTask, searchFindings } from './search.js';
+import { createSelectionCache } from './selection.js';
+
+/** Everything that can be asked of stored results, with what is remembered between questions. */
+export interface ResultsStore {
+  readonly engine: FindingsEngine;
+  /** Throws as `openResults`. */
+  open(taskDir: string, options: ResultsOptions): Promise<Results>;
+  /** Throws as `compareResults`. */
+  compare(base: ComparedTask, head: ComparedTask, query: ComparisonQuery): Promise<Comparison>;
+  comparisonItems(
+    base: ComparedTask,
+    head: ComparedTask,
+    query: Pick<ComparisonQuery, 'severity' | 'status'>,
+    most?: number,
+  ): AsyncIterable<ComparisonItem>;
+  /** Throws as `searchFindings`. */
+  search(tasks: AsyncIterable<SearchedTask>, params: SearchParams): Promise<SearchAnswer>;
+  close(): Promise<void>;
+}
+
+/** Of the memory for questions, the part that remembers which findings answered them. */
+const SELECTIONS_SHARE = 0.125;
+
+/** Opens a store; one per process. */
+export async function createResultsStore(options: EngineOptions): Promise<ResultsStore> {
+  const engine = await openFindingsEngine(options);
+  const selections = createSelectionCache(options.memoryMb * 1024 * 1024 * SELECTIONS_SHARE);
+  return {
+    engine,
+    open: (taskDir, resultsOptions) =>
+      openResults({ engine, selections, memoryMb: options.memoryMb }, taskDir, resultsOptions),
+    compare: (base, head, query) => compareResults({ engine, selections }, base, head, query),
+    comparisonItems: (base, head, query, most) =>
+      comparisonItems({ engine, selections }, base, head, query, most),
+    search: (tasks, params) => searchFindings({ engine, selections }, tasks, params),
+    close: () => engine.close(),
+  };
+}
