@@ -5,6 +5,7 @@ import {
   createScanProcessor,
   createTargetPolicy,
   describeListenError,
+  followFolders,
   openServiceCore,
   poolShapes,
   startScanWorkers,
@@ -54,6 +55,8 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     settings,
     log,
     sweepIntervalMs: SWEEP_INTERVAL_MS,
+    follow: () => followFolders({ queue, registry, log, now: () => new Date() }),
+    followIntervalMs: settings.followIntervalMs,
   });
   workers.serve(poolShapes(registry));
   core.onFleetChange(() => workers.serve(poolShapes(registry)));

@@ -31,9 +31,11 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
     try {
       const { bytes, sha256 } = await exportToDisk(ctx, scanId, directory);
       const result = await ingestExport({
+        memoryMb: ctx.deps.settings.resultsMemoryMb,
         taskDir: directory,
-        scanType: ctx.task.scan_type,
-        targets: parseTargets(ctx.task.targets),
+        // of an import only the export itself tells what was asked
+        scanType: ctx.task.imported ? undefined : ctx.task.scan_type,
+        targets: ctx.task.imported ? undefined : parseTargets(ctx.task.targets),
         endedAs: ctx.checkpoint().ended_as ?? 'completed',
       });
       await ctx.save({ export: { bytes, sha256 } });

@@ -7,7 +7,9 @@ export {
   poolShapes,
   SCANNER_TYPE,
 } from './fleet.js';
+export { type FollowReport, followFolders } from './follow.js';
 export type { HealthMonitor } from './health-monitor.js';
+export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
 export { createScanProcessor, type ScanProcessor } from './scan-job.js';

@@ -9,6 +9,7 @@ import type { TargetPolicy } from './target-policy.js';
 export type ProcessorSettings = Pick<
   Settings,
   | 'dataDir'
+  | 'resultsMemoryMb'
   | 'pollIntervalMs'
   | 'maxAttempts'
   | 'workerLockMs'

@@ -1,9 +1,11 @@
 /** One run: a worker's go at a task, from owning it to its results. */
 import { type Checkpoint, type InstanceKey, ScanmqError, type TaskRecord } from '@scanmq/contract';
+import type { IngestResult } from '@scanmq/findings';
 import { nextGeneration, type ScanJobData, type ScanJobOutcome, type TaskChange } from '@scanmq/queue';
 import type { Job } from 'bullmq';
 import { collectResults } from './collect-results.js';
 import { findOrCreateScan } from './create-scan.js';
+import { collectImport, recordOfImport } from './import-results.js';
 import { Interruption, type Interrupts } from './interruption.js';
 import { launchScan } from './launch-scan.js';
 import { releaseAll } from './release.js';
@@ -49,7 +51,8 @@ export async function openRun(input: RunInput): Promise<Run> {
   const begin: TaskChange = {
     started_at: startedAt,
     deadline_at: deadlineAt,
-    scanner_instance: instanceKey.slice(task.scanner_pool.length + 1),
+    scanner_instance:
+      task.imported?.source === 'upload' ? null : instanceKey.slice(task.scanner_pool.length + 1),
     checkpoint,
     simulator: task.simulator || ((await health.get(instanceKey))?.simulator ?? false),
   };
@@ -67,7 +70,10 @@ export async function openRun(input: RunInput): Promise<Run> {
   const contextWith = (signal: AbortSignal): RunContext => ({
     deps,
     task,
-    scanner: deps.registry.scanner(instanceKey),
+    // looked up when it is needed: an uploaded file has none
+    get scanner() {
+      return deps.registry.scanner(instanceKey);
+    },
     signal,
     log,
     checkpoint: () => checkpoint,
@@ -108,10 +114,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
     );
   }
   if ((await deps.queue.tasks.get(task.task_id)).cancel_requested) throw new Interruption('cancel');
-  const scanId = await findOrCreateScan(ctx);
-  await launchScan(ctx, scanId);
-  await watchScan(ctx, scanId);
-  const { summary, ...verdict } = await collectResults(ctx, scanId);
+  const { summary, ...verdict } = task.imported ? await collectImport(ctx, task.imported) : await scan(ctx);
   const finished = await deps.queue.tasks.transition(
     task.task_id,
     'completed',
@@ -123,13 +126,24 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
       authentication_status: verdict.authenticationStatus,
       validation_warnings: [...verdict.warnings],
       results_summary: summary,
+      ...(task.imported ? recordOfImport(task, verdict) : {}),
       troubleshooting: verdict.troubleshooting,
+      quality: verdict.quality,
     },
     { runToken },
   );
   await releaseAll(deps, finished);
-  await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
+  if (!task.imported)
+    await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
   ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
   await ctx.note(`Completed: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
   return { outcome: 'completed', total_findings: summary.total_findings };
+}
+
+/** Find or create → launch → watch → export → ingest. */
+async function scan(ctx: RunContext): Promise<IngestResult> {
+  const scanId = await findOrCreateScan(ctx);
+  await launchScan(ctx, scanId);
+  await watchScan(ctx, scanId);
+  return await collectResults(ctx, scanId);
 }

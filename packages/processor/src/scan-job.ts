@@ -14,6 +14,7 @@ import {
 import { cancelMessage, mayHaveScan, reopenTask, type ScanJobOutcome } from '@scanmq/queue';
 import { DelayedError, UnrecoverableError } from 'bullmq';
 import { assignableInstances, refuseUnlessLaunchable } from './fleet.js';
+import { UPLOAD_KEY } from './import-results.js';
 import { createInterrupts, type InterruptionKind, type Interrupts } from './interruption.js';
 import { releaseAll } from './release.js';
 import { openRun, performRun, type ScanJob } from './run.js';
@@ -151,6 +152,8 @@ async function assign(
   task: TaskRecord,
 ): Promise<InstanceKey | ScannerError | undefined> {
   const { registry, queue } = deps;
+  // an import takes no slot: it only reads
+  if (task.imported) return (task.imported.scanner as InstanceKey | null) ?? UPLOAD_KEY;
   const health = await queue.health.all();
   const all = registry.instances(task.scanner_pool);
   const holder = mayHaveScan(task)

@@ -2,6 +2,7 @@ import type { Settings } from '@scanmq/config';
 import type { ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import {
+  IMPORT_QUEUE,
   instanceQueueName,
   MAINTENANCE_QUEUE,
   type PoolShape,
@@ -12,6 +13,7 @@ import {
   type ScanJobOutcome,
 } from '@scanmq/queue';
 import { Worker, type WorkerOptions } from 'bullmq';
+import type { FollowReport } from './follow.js';
 import type { ScanProcessor } from './scan-job.js';
 
 export interface ScanWorkersOptions {
@@ -21,6 +23,9 @@ export interface ScanWorkersOptions {
   readonly log: Logger;
   /** How often the sweep looks for what a crash left behind. */
   readonly sweepIntervalMs: number;
+  /** Looks at the folders that are followed. */
+  readonly follow: () => Promise<FollowReport>;
+  readonly followIntervalMs: number;
 }
 
 export interface ScanWorkers {
@@ -33,6 +38,8 @@ export interface ScanWorkers {
   close(): Promise<boolean>;
 }
 
+/** Imports at once in one process: reading a large export keeps a core busy. */
+const IMPORTS = 2;
 const LONGEST_BACKOFF_MS = 10 * 60_000;
 
 /**
@@ -50,7 +57,7 @@ export function backoffMs(
   return Math.max(asked, Math.round(doubled * (0.8 + 0.4 * random())));
 }
 
-/** Starts one BullMQ worker per queue, and the one that sweeps. */
+/** Starts one BullMQ worker per queue, one for imports, and the one that sweeps and follows folders. */
 export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
   const { queue, processor, settings, log } = options;
   const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
@@ -107,9 +114,16 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     { every: options.sweepIntervalMs },
     { name: 'sweep', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
   );
+  await queue.queues.maintenance.upsertJobScheduler(
+    'follow',
+    { every: options.followIntervalMs },
+    { name: 'follow', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
+  );
+  startWorker(IMPORT_QUEUE, IMPORTS);
   const maintenance = new Worker(
     MAINTENANCE_QUEUE,
-    async () => {
+    async ({ name }) => {
+      if (name === 'follow') return await options.follow();
       const report = await queue.sweep();
       if (report.requeued.length + report.overdue.length > 0)
         log.warn({ event: 'sweep', ...report }, 'the sweep put something right');

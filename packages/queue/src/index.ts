@@ -3,8 +3,17 @@ export { cancelMessage, mayHaveScan } from './cancel.js';
 export type { ConnectionRole } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
 export type { CredentialBox } from './credentials.js';
+export type { FollowedScans } from './followed.js';
 export type { HealthStore } from './health-store.js';
-export { createKeys, instanceQueueName, type Keys, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+export {
+  createKeys,
+  IMPORT_POOL,
+  IMPORT_QUEUE,
+  instanceQueueName,
+  type Keys,
+  MAINTENANCE_QUEUE,
+  poolQueueName,
+} from './keys.js';
 export type { TaskPage } from './list-tasks.js';
 export { estimateWaitMinutes } from './queue-status.js';
 export {
@@ -17,6 +26,7 @@ export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from '
 export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
 export type { Placement, SubmitContext } from './submit.js';
+export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';
 export { taskDirectory } from './task-file.js';
 export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';

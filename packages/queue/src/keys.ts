@@ -23,6 +23,8 @@ export interface Keys {
   credentials(taskId: string): string;
   /** Durations of the last scans of a pool, milliseconds. */
   durations(pool: string): string;
+  /** Scan id → its last change that was looked at, of the folder that an instance follows. */
+  followed(instanceKey: string): string;
   /** Held by the process that polls the health of an instance now. */
   healthLease(instanceKey: string): string;
 }
@@ -46,6 +48,7 @@ export function createKeys(prefix: string): Keys {
         .digest('hex')}`,
     credentials: (taskId) => `${own}credentials:${taskId}`,
     durations: (pool) => `${own}durations:${pool}`,
+    followed: (instanceKey) => `${own}followed:${instanceKey}`,
     healthLease: (instanceKey) => `${own}health-lease:${instanceKey}`,
   };
 }
@@ -59,6 +62,11 @@ export function poolQueueName(pool: string): string {
 export function instanceQueueName(pool: string, instanceId: string): string {
   return `${pool}.${instanceId}`;
 }
+
+/** Queue of results that are brought in; they take no scanner's slot. */
+export const IMPORT_QUEUE = 'scanmq.imports';
+/** Stands for a pool where a task has none: an uploaded file. */
+export const IMPORT_POOL = 'imports';
 
 /** Queue of the periodic sweep. The dot keeps it apart from any pool. */
 export const MAINTENANCE_QUEUE = 'scanmq.maintenance';

@@ -47,7 +47,9 @@ function matches(record: TaskRecord, params: ListTasksParams, wanted: Target | u
   if (params.status_filter !== undefined && record.state !== params.status_filter) return false;
   if (params.scanner_pool !== undefined && record.scanner_pool !== params.scanner_pool) return false;
   return (
-    wanted === undefined || parseTargets(record.targets).some((target) => targetsOverlap(target, wanted))
+    wanted === undefined ||
+    // an import has none before it was read
+    (record.targets !== '' && parseTargets(record.targets).some((target) => targetsOverlap(target, wanted)))
   );
 }
 

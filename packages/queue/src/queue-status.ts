@@ -1,7 +1,7 @@
 import type { QueueStatus, TaskRecord } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import type { Queues, ScanQueue } from './queues.js';
+import type { QueuedTask, Queues, ScanQueue } from './queues.js';
 import type { TaskStore } from './task-store.js';
 
 /** Scans remembered for the estimate. */
@@ -66,7 +66,7 @@ async function waitingIds(redis: Redis, queue: ScanQueue, count: number): Promis
 /** Place of a task among those that wait, 1 = next; null when it does not wait there. */
 export async function queuePosition(
   deps: Pick<QueueStatusDeps, 'redis' | 'queues'>,
-  task: Pick<TaskRecord, 'task_id' | 'scanner_pool' | 'pinned_instance'>,
+  task: QueuedTask & Pick<TaskRecord, 'task_id'>,
 ): Promise<number | null> {
   const queue = deps.queues.forTask(task);
   const [plain, fromEnd, rank] = await Promise.all([

@@ -12,6 +12,7 @@ import {
   listen,
 } from './control.js';
 import { type CredentialBox, createCredentialBox } from './credentials.js';
+import { createFollowedScans, type FollowedScans } from './followed.js';
 import { createHealthStore, type HealthStore } from './health-store.js';
 import { createKeys, type Keys } from './keys.js';
 import { listTasks, type TaskPage } from './list-tasks.js';
@@ -24,6 +25,7 @@ import {
 } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
 import { type Placement, type SubmitContext, submitScan } from './submit.js';
+import { type ImportRequest, submitImport } from './submit-import.js';
 import { type SweepReport, sweep } from './sweep.js';
 import { createTaskStore, type TaskStore } from './task-store.js';
 
@@ -61,9 +63,14 @@ export interface QueueSystem {
   readonly bindings: Bindings;
   readonly credentials: CredentialBox;
   readonly health: HealthStore;
+  readonly followed: FollowedScans;
   submit(
     request: ScanRequest,
     placement: Placement,
+    context: SubmitContext,
+  ): Promise<{ task: TaskRecord; replay: boolean }>;
+  submitImport(
+    request: ImportRequest,
     context: SubmitContext,
   ): Promise<{ task: TaskRecord; replay: boolean }>;
   cancel(taskId: string, reason: string, by: string): Promise<CancelAnswer>;
@@ -134,7 +141,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     credentials,
     bindings: createBindings(redis, keys),
     health: createHealthStore(redis, keys),
+    followed: createFollowedScans(redis, keys),
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
+    submitImport: (request, context) => submitImport(submitDeps, request, context),
     cancel: (taskId, reason, by) =>
       cancelScan(
         {

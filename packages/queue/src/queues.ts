@@ -1,7 +1,7 @@
 import type { Priority, TaskId, TaskRecord } from '@scanmq/contract';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+import { IMPORT_QUEUE, instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
 import { quietErrors } from './quiet-errors.js';
 
 /** Data of a job: what the dashboard shows. The truth about the task is its record. */
@@ -42,9 +42,12 @@ export interface QueuesOptions {
   readonly onError: (queue: string, error: Error) => void;
 }
 
+/** What decides in which queue a task waits. */
+export type QueuedTask = Pick<TaskRecord, 'scanner_pool' | 'pinned_instance' | 'imported'>;
+
 export interface Queues {
-  /** The queue that a task belongs to: of its pool, or of the instance that it asked for. */
-  forTask(task: Pick<TaskRecord, 'scanner_pool' | 'pinned_instance'>): ScanQueue;
+  /** The queue that a task belongs to: of its pool, of the instance that it asked for, or of imports. */
+  forTask(task: QueuedTask): ScanQueue;
   /** All queues of a pool: its own first, then one for each instance. */
   ofPool(pool: string): readonly ScanQueue[];
   all(): readonly ScanQueue[];
@@ -83,9 +86,11 @@ export function createQueues(options: QueuesOptions): Queues {
 
   const forTask: Queues['forTask'] = (task) =>
     queue(
-      task.pinned_instance === null
-        ? poolQueueName(task.scanner_pool)
-        : instanceQueueName(task.scanner_pool, task.pinned_instance),
+      task.imported !== null
+        ? IMPORT_QUEUE
+        : task.pinned_instance === null
+          ? poolQueueName(task.scanner_pool)
+          : instanceQueueName(task.scanner_pool, task.pinned_instance),
     );
 
   return {
@@ -125,6 +130,8 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async applyLimits(pools) {
+      // opened here, so that the dashboard shows it before the first import
+      queue(IMPORT_QUEUE);
       for (const shape of pools) {
         shapes.set(shape.pool, shape);
         const total = shape.instances.reduce((sum, instance) => sum + instance.limit, 0);

@@ -8,7 +8,10 @@ import type { TaskStore } from './task-store.js';
  * @throws ScanmqError `invalid_state` when the task cannot be retried.
  */
 export async function reopenTask(tasks: TaskStore, task: TaskRecord): Promise<TaskRecord> {
-  const usable = task.checkpoint?.ended_as === 'completed' && task.error?.code !== 'invalid_export';
+  // an import makes nothing on a scanner: where its results are stays true
+  const usable =
+    task.imported !== null ||
+    (task.checkpoint?.ended_as === 'completed' && task.error?.code !== 'invalid_export');
   return await tasks.transition(
     task.task_id,
     'queued',
@@ -23,7 +26,7 @@ export async function reopenTask(tasks: TaskStore, task: TaskRecord): Promise<Ta
       progress: 0,
       scanner_status: null,
       scanner_instance: null,
-      checkpoint: usable && task.checkpoint ? task.checkpoint : nextGeneration(task),
+      checkpoint: usable ? task.checkpoint : nextGeneration(task),
     },
     { cause: 'retry' },
   );

@@ -6,6 +6,7 @@ import {
   splitCredentials,
   type TaskRecord,
 } from '@scanmq/contract';
+import { createTask, newTask } from './create-task.js';
 import { hashRequest, sealCredentials } from './credentials.js';
 import type { Queues } from './queues.js';
 import type { TaskStore } from './task-store.js';
@@ -74,16 +75,13 @@ export async function submitScan(
   const now = deps.now();
   const taskId = newTaskId(placement.pinnedInstance ?? placement.pool, now);
   const { idempotency_key: idempotencyKey, ...hashed } = request;
-  const task: TaskRecord = {
+  const task = newTask({
     task_id: taskId,
     trace_id: context.traceId ?? newTraceId(),
-    revision: 1,
-    state: 'queued',
     scan_type: kept.scan_type,
     scanner_type: placement.scannerType,
     scanner_pool: placement.pool,
     pinned_instance: placement.pinnedInstance,
-    scanner_instance: null,
     targets: kept.targets,
     name: kept.name,
     description: kept.description,
@@ -92,44 +90,16 @@ export async function submitScan(
     priority: kept.priority,
     timeout_ms: timeoutMs,
     has_credentials: inline !== undefined,
-    credential_ref: null,
     principal: context.principal,
     idempotency_key: idempotencyKey ?? null,
     request_hash: hashRequest({ ...hashed, pool: placement.pool }, deps.credentialsKey),
     created_at: now.toISOString(),
-    started_at: null,
-    completed_at: null,
-    deadline_at: null,
-    attempts: 0,
-    crashes: 0,
-    run_token: null,
     checkpoint: null,
-    progress: 0,
-    scanner_status: null,
-    cancel_requested: null,
-    error: null,
-    authentication_status: null,
-    validation_warnings: [],
-    results_summary: null,
-    troubleshooting: null,
-    simulator: false,
-  };
-  const created = await deps.tasks.create(task, {
+    imported: null,
+  });
+  return await createTask(deps, task, {
     idempotencyTtlMs: deps.idempotencyTtlMs,
     sealedCredentials:
       inline && deps.credentialsKey ? sealCredentials(inline, taskId, deps.credentialsKey) : undefined,
   });
-  if (created.created) {
-    await deps.queues.add(task);
-    return { task, replay: false };
-  }
-  if (created.requestHash !== task.request_hash) {
-    throw new ScanmqError(
-      'idempotency_conflict',
-      `The idempotency key was used for another request: task ${created.taskId}. Use a new key for a new scan.`,
-    );
-  }
-  const first = await deps.tasks.get(created.taskId);
-  if (first.state === 'queued') await deps.queues.add(first);
-  return { task: first, replay: true };
 }

@@ -27,6 +27,12 @@ export interface ScanListing {
   readonly statusClass: ScanStatusClass;
 }
 
+/** A scan of a folder, made by whomever. */
+export interface FolderScan extends ScanListing {
+  /** Epoch seconds of its last change, by the scanner's clock; changes with every run. */
+  readonly changedAt: number;
+}
+
 /** One run in the history of a scan, oldest first. */
 export interface ScanRun {
   readonly historyId: number;
@@ -81,6 +87,8 @@ export interface Scanner {
 
   /** Scans whose name contains the marker, in any folder. */
   findScans(marker: string, signal?: AbortSignal): Promise<readonly ScanListing[]>;
+  /** Scans in the folder of this name. @returns undefined when the scanner has no such folder. */
+  listFolder(name: string, signal?: AbortSignal): Promise<readonly FolderScan[] | undefined>;
   /** Not idempotent. `unknown_outcome` when it may have happened: look with `findScans` before anything else. */
   createScan(
     plan: ScanPlan,

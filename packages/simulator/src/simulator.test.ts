@@ -15,7 +15,7 @@ beforeAll(async () => {
   simulator = await startSimulator({
     username: 'u',
     password: 'p',
-    startDelayMs: 20,
+    startDelayMs: 200,
     scanDurationMs: 150,
     stopDelayMs: 60,
     exportDelayMs: 30,

@@ -49,7 +49,14 @@ export const serverPropertiesSchema = z.object({
 export type ServerProperties = z.output<typeof serverPropertiesSchema>;
 
 export const scanListSchema = z.object({
-  scans: list(z.object({ id: number, name: text.catch(''), status: z.string().catch('empty') })),
+  scans: list(
+    z.object({
+      id: number,
+      name: text.catch(''),
+      status: z.string().catch('empty'),
+      last_modification_date: number.catch(0),
+    }),
+  ),
 });
 
 const host = z.object({

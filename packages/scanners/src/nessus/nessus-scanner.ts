@@ -5,6 +5,7 @@ import { type InstanceHealth, ScannerError } from '@scanmq/contract';
 import type { z } from 'zod';
 import type {
   ExportState,
+  FolderScan,
   Readiness,
   ScanListing,
   Scanner,
@@ -225,16 +226,29 @@ export function createNessusScanner(
         { method: 'GET', path: '/scans', operation: 'list scans', kind: 'read', signal },
         scanListSchema,
       );
-      return scans
-        .filter((scan) => scan.name.includes(marker))
-        .map(
-          (scan): ScanListing => ({
-            scanId: scan.id,
-            name: scan.name,
-            status: scan.status,
-            statusClass: statusClass(scan.status),
-          }),
-        );
+      return scans.filter((scan) => scan.name.includes(marker)).map(toListing);
+    },
+
+    async listFolder(name, signal) {
+      const { folders } = await ask(
+        { method: 'GET', path: '/folders', operation: 'folders', kind: 'read', signal },
+        foldersSchema,
+      );
+      const id = folders.find((candidate) => candidate.name === name)?.id;
+      if (id === undefined) return undefined;
+      const { scans } = await ask(
+        {
+          method: 'GET',
+          path: `/scans?folder_id=${id}`,
+          operation: 'list scans',
+          kind: 'read',
+          signal,
+        },
+        scanListSchema,
+      );
+      return scans.map(
+        (scan): FolderScan => ({ ...toListing(scan), changedAt: scan.last_modification_date }),
+      );
     },
 
     async createScan(plan: ScanPlan, signal, write) {
@@ -417,6 +431,10 @@ export function createNessusScanner(
       http.close();
     },
   };
+}
+
+function toListing(scan: { id: number; name: string; status: string }): ScanListing {
+  return { scanId: scan.id, name: scan.name, status: scan.status, statusClass: statusClass(scan.status) };
 }
 
 /** The stream with its failures as ScannerError; a connection that closes early must not look like the end of the file. */

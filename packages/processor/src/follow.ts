@@ -1,0 +1,101 @@
+/** Collects each finished scan of a folder that people work in on the scanner (`follow` in scanners.yaml), once. */
+import type { ScannerInstanceConfig } from '@scanmq/config';
+import type { Logger } from '@scanmq/observability';
+import type { QueueSystem } from '@scanmq/queue';
+import type { ScannerRegistry } from '@scanmq/scanners';
+import { finishedRun } from './import-results.js';
+import { importScan } from './import-scan.js';
+
+export interface FollowDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+export interface FollowReport {
+  /** Tasks made, by instance. */
+  readonly collected: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Runs that ended by themselves; a scan that somebody stopped half-way is not what they want collected. */
+const COLLECTED: ReadonlySet<string> = new Set(['completed', 'imported']);
+/** A run is collected once, for as long as the record of its key lives. */
+const REMEMBERED_MS = 10 * 365 * 86_400_000;
+const FOLLOWER = 'follow';
+/** A look at one scanner. */
+const LOOK_MS = 60_000;
+
+/** Looks at every followed folder once. A scanner that is away, or has no such folder, does not hold up the others. */
+export async function followFolders(deps: FollowDeps): Promise<FollowReport> {
+  const collected: Record<string, string[]> = {};
+  for (const instance of deps.registry.instances()) {
+    if (!instance.enabled || instance.follow === undefined) continue;
+    try {
+      const tasks = await followFolder(deps, instance, instance.follow);
+      if (tasks.length > 0) collected[instance.instanceKey] = tasks;
+    } catch (error) {
+      deps.log.warn(
+        { event: 'follow.failed', instance: instance.instanceKey, err: error },
+        'the followed folder could not be looked at',
+      );
+    }
+  }
+  return { collected };
+}
+
+async function followFolder(
+  { queue, registry, log, now }: FollowDeps,
+  instance: ScannerInstanceConfig,
+  folder: string,
+): Promise<string[]> {
+  const scanner = registry.scanner(instance.instanceKey);
+  const signal = AbortSignal.timeout(LOOK_MS);
+  const scans = await scanner.listFolder(folder, signal);
+  if (scans === undefined) {
+    log.warn(
+      { event: 'follow.no_folder', instance: instance.instanceKey, folder },
+      'the scanner has no folder of the name that is to be followed',
+    );
+    return [];
+  }
+  const seen = await queue.followed.seen(instance.instanceKey);
+  const tasks: string[] = [];
+  for (const scan of scans) {
+    // ours have a task already
+    if (scan.name.includes('[scanmq ') || seen.get(scan.scanId) === scan.changedAt) continue;
+    if (!COLLECTED.has(scan.status)) continue;
+    const run = finishedRun(await scanner.getScan(scan.scanId, undefined, signal), undefined);
+    if (run && COLLECTED.has(run.status)) {
+      const { task, replay } = await importScan(
+        queue,
+        instance,
+        {
+          scan_id: scan.scanId,
+          history_id: run.historyId,
+          name: scan.name.replace(/\p{C}/gu, '').trim().slice(0, 200) || undefined,
+          description: `Collected from folder '${folder}'.`,
+          schema_profile: 'brief',
+          // whoever crashes between this and the mark below finds the same task again
+          idempotency_key: `${instance.instanceKey} ${scan.scanId} ${run.uuid}`,
+        },
+        { followed: true, now: now(), idempotencyTtlMs: REMEMBERED_MS },
+        { principal: FOLLOWER },
+      );
+      if (!replay) {
+        tasks.push(task.task_id);
+        log.info(
+          {
+            event: 'follow.collected',
+            instance: instance.instanceKey,
+            scan_id: scan.scanId,
+            task_id: task.task_id,
+          },
+          'a finished scan of a followed folder is collected',
+        );
+      }
+    }
+    await queue.followed.mark(instance.instanceKey, scan.scanId, scan.changedAt);
+  }
+  return tasks;
+}

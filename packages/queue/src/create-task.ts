@@ -1,0 +1,81 @@
+import { ScanmqError, type TaskRecord } from '@scanmq/contract';
+import type { Queues } from './queues.js';
+import type { TaskStore } from './task-store.js';
+
+/** What a new task is told apart by; everything else is the same for all. */
+export type NewTask = Pick<
+  TaskRecord,
+  | 'task_id'
+  | 'trace_id'
+  | 'scan_type'
+  | 'scanner_type'
+  | 'scanner_pool'
+  | 'pinned_instance'
+  | 'targets'
+  | 'name'
+  | 'description'
+  | 'schema_profile'
+  | 'template'
+  | 'priority'
+  | 'timeout_ms'
+  | 'has_credentials'
+  | 'principal'
+  | 'idempotency_key'
+  | 'request_hash'
+  | 'created_at'
+  | 'checkpoint'
+  | 'imported'
+>;
+
+/** The record of a task of which nothing has been done yet. */
+export function newTask(facts: NewTask): TaskRecord {
+  return {
+    ...facts,
+    revision: 1,
+    state: 'queued',
+    scanner_instance: null,
+    credential_ref: null,
+    started_at: null,
+    completed_at: null,
+    deadline_at: null,
+    attempts: 0,
+    crashes: 0,
+    run_token: null,
+    progress: 0,
+    scanner_status: null,
+    cancel_requested: null,
+    error: null,
+    authentication_status: null,
+    validation_warnings: [],
+    results_summary: null,
+    troubleshooting: null,
+    quality: null,
+    simulator: false,
+  };
+}
+
+/**
+ * Record first, then the job. Whoever crashes in between leaves a record that the sweep gives its job; repeating the
+ * request with its idempotency key does so at once.
+ * @throws ScanmqError `idempotency_conflict`.
+ */
+export async function createTask(
+  { tasks, queues }: { readonly tasks: TaskStore; readonly queues: Queues },
+  task: TaskRecord,
+  options: { readonly idempotencyTtlMs: number; readonly sealedCredentials: string | undefined },
+): Promise<{ task: TaskRecord; replay: boolean }> {
+  const created = await tasks.create(task, options);
+  if (created.created) {
+    await queues.add(task);
+    return { task, replay: false };
+  }
+  if (created.requestHash !== task.request_hash) {
+    throw new ScanmqError(
+      'idempotency_conflict',
+      `The idempotency key was used for another request: task ${created.taskId}. Use a new key for a new task.`,
+    );
+  }
+  const first = await tasks.get(created.taskId);
+  if (first.state === 'queued') await queues.add(first);
+  return { task: first, replay: true };
+}
