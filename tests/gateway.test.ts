@@ -50,13 +50,15 @@ const refusal = async (name: string, args: Record<string, unknown>) => {
 };
 
 describe('the tools', () => {
-  it('are the nine of the earlier version and cancel_scan, each with schemas and all four hints', async () => {
+  it('are the nine of the earlier version and those that came since, each with schemas and all four hints', async () => {
     const { tools } = await mcp.listTools();
     expect(tools.map((tool) => tool.name)).toEqual([
       'run_untrusted_scan',
       'run_authenticated_scan',
       'get_scan_status',
       'get_scan_results',
+      'search_findings',
+      'compare_scans',
       'list_scanners',
       'list_pools',
       'get_pool_status',

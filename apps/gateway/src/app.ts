@@ -2,18 +2,26 @@ import { LIMITS } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { ImportService } from './import-service.js';
 import { installMcp } from './mcp-adapter.js';
+import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard } from './plugins/host-guard.js';
+import type { ResultService } from './result-service.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
 import { fleetRoutes } from './routes/fleet.js';
 import { healthRoutes } from './routes/health.js';
+import { importRoutes } from './routes/imports.js';
+import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
 import type { ScanService } from './scan-service.js';
 import { createTools } from './tools/table.js';
 
 export interface AppDeps {
   readonly service: ScanService;
+  readonly results: ResultService;
+  readonly imports: ImportService;
+  readonly importMaxBytes: number;
   readonly queue: QueueSystem;
   readonly dataDir: string;
   readonly version: string;
@@ -30,22 +38,26 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     // one line per request is written below, in our own words
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.requestBodyBytes,
-    requestTimeout: 30_000,
+    // a slow body is ended by `installBodyTimeout`: an upload may take longer than any other request
+    requestTimeout: 0,
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: 'idle',
   });
   installErrors(app);
   installHostGuard(app);
+  installBodyTimeout(app);
   healthRoutes(app, { queue: deps.queue, dataDir: deps.dataDir });
   await app.register(
     async (api) => {
       scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+      resultRoutes(api, deps.results);
+      await importRoutes(api, deps.imports, deps.importMaxBytes, () => LOCAL_PRINCIPAL);
       fleetRoutes(api, deps.service);
     },
     { prefix: '/api/v1' },
   );
   installMcp(app, {
-    tools: createTools(deps.service),
+    tools: createTools(deps.service, deps.results),
     version: deps.version,
     contextOf: (request) => ({ principal: LOCAL_PRINCIPAL, traceId: request.traceId }),
   });

@@ -1,11 +1,6 @@
 /**
  * What users can do, once for every front: REST and MCP call these functions and nothing below them.
  */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import type { Settings } from '@scanmq/config';
 import {
   type CancelAnswer,
   InvalidRequestError,
@@ -15,9 +10,6 @@ import {
   type poolListSchema,
   type poolStatusSchema,
   type QueueStatus,
-  type ResultsAnswer,
-  type ResultsQuery,
-  ScanmqError,
   type ScannerView,
   type ScanRequest,
   type ScanStatus,
@@ -27,17 +19,15 @@ import {
   type TaskRecord,
   toScanStatus,
 } from '@scanmq/contract';
-import { openResults, type Results } from '@scanmq/findings';
 import {
   checkTargetPolicy,
   type HealthMonitor,
   placeScan,
   poolCapacity,
-  RAW_EXPORT,
   SCANNER_TYPE,
   type TargetPolicy,
 } from '@scanmq/processor';
-import { type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
+import type { QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import type { z } from 'zod';
 import type { TaskWaiter } from './task-waiter.js';
@@ -48,7 +38,6 @@ export interface ScanServiceDeps {
   readonly monitor: HealthMonitor;
   readonly policy: TargetPolicy;
   readonly waiter: TaskWaiter;
-  readonly settings: Pick<Settings, 'dataDir'>;
   readonly now: () => Date;
 }
 
@@ -59,11 +48,6 @@ export interface ScanService {
   waitForEnd(taskId: string, waitMs: number, signal: AbortSignal): Promise<ScanStatus>;
   list(params: ListTasksParams): Promise<TaskList>;
   cancel(taskId: string, reason: string, by: string): Promise<CancelAnswer>;
-  results(taskId: string, query: ResultsQuery): Promise<ResultsAnswer>;
-  /** The answer of `results` as lines of JSON, one after the other, however many. */
-  streamResults(taskId: string, query: ResultsQuery): Promise<AsyncIterable<string>>;
-  /** The raw export, byte for byte; also of a task whose export turned out to be invalid. */
-  rawExport(taskId: string): Promise<{ stream: Readable; bytes: number; fileName: string }>;
   scanners(pool: string | undefined): Promise<z.infer<typeof scannerListSchema>>;
   pools(): z.infer<typeof poolListSchema>;
   poolStatus(pool: string | undefined): Promise<z.infer<typeof poolStatusSchema>>;
@@ -88,6 +72,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
   async function describe(task: TaskRecord): Promise<ScanStatus> {
     if (isTerminal(task.state)) return toScanStatus(task);
     const typicalMs = await queue.typicalDurationMs(task.scanner_pool);
+    // an import takes no scanner's time
+    if (task.imported) return toScanStatus(task);
     if (task.state === 'queued') {
       const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));
       const eta =
@@ -126,25 +112,6 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
         simulator: known?.simulator ?? false,
       };
     });
-  }
-
-  async function resultsOf(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
-    const task = await queue.tasks.get(taskId);
-    if (task.state !== 'completed') {
-      throw new ScanmqError(
-        'invalid_state',
-        isTerminal(task.state)
-          ? `The task is ${task.state}: it has no results.`
-          : `The task is ${task.state}: results exist once it is completed.`,
-      );
-    }
-    return {
-      task,
-      results: await openResults(taskDirectory(deps.settings.dataDir, taskId), {
-        defaultProfile: task.schema_profile,
-        extraMetadata: metadataOf(task),
-      }),
-    };
   }
 
   return {
@@ -207,24 +174,6 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
     cancel: (taskId, reason, by) => queue.cancel(taskId, reason, by),
 
-    async results(taskId, query) {
-      const { results } = await resultsOf(taskId);
-      return await results.query(query);
-    },
-
-    async streamResults(taskId, query) {
-      const { results } = await resultsOf(taskId);
-      return results.stream(query);
-    },
-
-    async rawExport(taskId) {
-      const task = await queue.tasks.get(taskId);
-      const path = join(taskDirectory(deps.settings.dataDir, taskId), RAW_EXPORT);
-      const facts = await stat(path).catch(() => undefined);
-      if (!facts) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
-      return { stream: createReadStream(path), bytes: facts.size, fileName: `${taskId}.nessus` };
-    },
-
     async scanners(pool) {
       const scanners = await scannerViews(pool === undefined ? undefined : knownPool(pool));
       return { scanners, total: scanners.length, pools: [...registry.pools()] };
@@ -253,23 +202,5 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const name = knownPool(pool);
       return await queue.status(name, poolCapacity(registry, name));
     },
-  };
-}
-
-/** What the results say of the task they belong to. */
-function metadataOf(task: TaskRecord): Record<string, unknown> {
-  return {
-    task_id: task.task_id,
-    name: task.name,
-    targets: task.targets,
-    scan_type: task.scan_type,
-    scanner_pool: task.scanner_pool,
-    scanner_instance: task.scanner_instance,
-    started_at: task.started_at,
-    completed_at: task.completed_at,
-    authentication_status: task.authentication_status,
-    validation_warnings: task.validation_warnings,
-    results_summary: task.results_summary,
-    simulator: task.simulator,
   };
 }

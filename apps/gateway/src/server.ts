@@ -1,9 +1,12 @@
 import type { Environment, Settings } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
+import { createResultsStore } from '@scanmq/findings';
 import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, openServiceCore } from '@scanmq/processor';
 import { buildApp } from './app.js';
+import { createImportService } from './import-service.js';
 import { isLoopback } from './plugins/host-guard.js';
+import { createResultService } from './result-service.js';
 import { createScanService } from './scan-service.js';
 import { createTaskWaiter } from './task-waiter.js';
 
@@ -41,16 +44,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { queue, registry, monitor } = core;
   const waiter = await createTaskWaiter(queue);
   const policy = createTargetPolicy(settings);
+  const now = (): Date => new Date();
   const service = createScanService({
     queue,
     registry,
     monitor,
     waiter,
     policy,
-    settings,
-    now: () => new Date(),
+    now,
   });
-  const { app, dashboard } = await buildApp({ service, queue, dataDir: settings.dataDir, version, log });
+  const store = await createResultsStore({
+    memoryMb: settings.resultsMemoryMb,
+    threads: settings.resultsThreads,
+  });
+  const { app, dashboard } = await buildApp({
+    service,
+    results: createResultService({ queue, store, settings, version, now }),
+    imports: createImportService({ queue, registry, settings, now }),
+    importMaxBytes: settings.importMaxBytes,
+    queue,
+    dataDir: settings.dataDir,
+    version,
+    log,
+  });
   core.onFleetChange(() => dashboard.refresh());
   monitor.start();
 
@@ -61,6 +77,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const idle = setInterval(() => app.server.closeIdleConnections(), 50);
     await app.close();
     clearInterval(idle);
+    await store.close();
     await core.close();
   }
   try {

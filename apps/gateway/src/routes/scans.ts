@@ -1,11 +1,9 @@
-import { Readable } from 'node:stream';
 import {
   cancelParamsSchema,
   InvalidRequestError,
   LIMITS,
   listTasksParamsSchema,
   parseOrThrow,
-  resultsQuerySchema,
   scanRequestSchema,
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -19,14 +17,6 @@ interface ById {
 
 const waitQuerySchema = z.strictObject({
   wait: z.coerce.number().min(0).max(LIMITS.waitSecondsMax).default(0),
-});
-
-const findingsQuerySchema = z.strictObject({
-  ...resultsQuerySchema.shape,
-  profile: resultsQuerySchema.shape.schema_profile,
-  fields: z.string().max(4_000).optional(),
-  filters: z.string().max(16_000).optional(),
-  format: z.enum(['json', 'ndjson']).optional(),
 });
 
 /** `/api/v1/scans` (contract section 5). */
@@ -62,33 +52,6 @@ export function scanRoutes(
     });
     return await service.cancel(task_id, reason, principal(request));
   });
-
-  app.get<ById>('/scans/:id/findings', async (request, reply) => {
-    const { profile, fields, filters, format, ...rest } = queryOf(findingsQuerySchema, request);
-    const query = parseOrThrow(
-      resultsQuerySchema,
-      withoutUndefined({
-        ...rest,
-        schema_profile: profile ?? rest.schema_profile,
-        custom_fields: fields?.split(',').map((field) => field.trim()) ?? rest.custom_fields,
-        filters: filters === undefined ? undefined : parseFilters(filters),
-      }),
-      'query',
-    );
-    const lines = format === 'ndjson' || (format === undefined && request.headers.accept?.includes('ndjson'));
-    if (!lines) return await service.results(request.params.id, query);
-    reply.type('application/x-ndjson; charset=utf-8');
-    return reply.send(Readable.from(withLineEnds(await service.streamResults(request.params.id, query))));
-  });
-
-  app.get<ById>('/scans/:id/export', async (request, reply) => {
-    const { stream, bytes, fileName } = await service.rawExport(request.params.id);
-    return reply
-      .type('application/octet-stream')
-      .header('content-length', bytes)
-      .header('content-disposition', `attachment; filename="${fileName}"`)
-      .send(stream);
-  });
 }
 
 /** The submission, with its idempotency key from the header or the body. */
@@ -104,24 +67,6 @@ function requestWithKey(request: FastifyRequest): z.output<typeof scanRequestSch
   return parseOrThrow(scanRequestSchema, { ...body, idempotency_key: header });
 }
 
-function parseFilters(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new InvalidRequestError('filters is not JSON.', [
-      { path: 'filters', message: 'expected a JSON object, for example {"severity":">=high"}' },
-    ]);
-  }
-}
-
 function asObject(value: unknown): object {
   return value !== null && typeof value === 'object' ? value : {};
-}
-
-function withoutUndefined(value: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined));
-}
-
-async function* withLineEnds(lines: AsyncIterable<string>): AsyncGenerator<string> {
-  for await (const line of lines) yield `${line}\n`;
 }

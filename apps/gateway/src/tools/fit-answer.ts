@@ -22,7 +22,9 @@ export function fitAnswer(
   limitChars: number = LIMITS.mcpAnswerChars,
 ): { answer: ResultsAnswer; text: string } {
   const whole = resultLines(answer);
-  if (whole.length <= limitChars) return { answer, text: whole };
+  // of everything (page 0) only as many are read as can fit at all
+  const total = answer.pagination ? answer.vulnerabilities.length : answer.schema.total_vulnerabilities;
+  if (whole.length <= limitChars && answer.vulnerabilities.length === total) return { answer, text: whole };
   const kept: ResultsAnswer['vulnerabilities'] = [];
   // what the other lines need, and the sentence that explains the cut
   let chars = JSON.stringify(answer.schema).length + JSON.stringify(answer.scan_metadata).length + 600;
@@ -32,7 +34,6 @@ export function fitAnswer(
     kept.push(finding);
   }
   const shown = kept.length;
-  const total = answer.vulnerabilities.length;
   const page = query.page === 0 ? 1 : query.page;
   const fits = Math.max(LIMITS.pageSizeMin, Math.floor(shown / 10) * 10);
   const advice =
@@ -49,6 +50,7 @@ export function fitAnswer(
       total_pages: answer.schema.total_pages,
       has_next: true,
       next_page: page,
+      next_cursor: null,
       ...answer.pagination,
       truncated: true,
       message: `Cut at the size limit: ${shown} of ${total} findings of this answer are shown. To get the others ${advice}, or narrow down with filters such as {"severity":">=high"}.`,

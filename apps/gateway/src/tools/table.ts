@@ -2,6 +2,9 @@ import {
   authenticatedScanRequestSchema,
   cancelAnswerSchema,
   cancelParamsSchema,
+  compareParamsSchema,
+  comparisonSchema,
+  LIMITS,
   listScannersParamsSchema,
   listTasksParamsSchema,
   poolListSchema,
@@ -13,18 +16,21 @@ import {
   scannerListSchema,
   scanRequestSchema,
   scanStatusSchema,
+  searchAnswerSchema,
+  searchParamsSchema,
   submissionSchema,
   taskIdParamsSchema,
   taskListSchema,
   untrustedScanRequestSchema,
 } from '@scanmq/contract';
 import { z } from 'zod';
+import type { ResultService } from '../result-service.js';
 import type { ScanService } from '../scan-service.js';
 import { fitAnswer } from './fit-answer.js';
 import { defineTool, READS, SCANS, STOPS, type Tool } from './tool.js';
 
 /** Every tool of the service, in the order in which they are listed (contract section 3). */
-export function createTools(service: ScanService): readonly Tool[] {
+export function createTools(service: ScanService, results: ResultService): readonly Tool[] {
   return [
     defineTool({
       name: 'run_untrusted_scan',
@@ -74,9 +80,39 @@ export function createTools(service: ScanService): readonly Tool[] {
       output: resultsAnswerSchema,
       annotations: READS,
       run: async ({ task_id, ...query }) => {
-        const { answer, text } = fitAnswer(await service.results(task_id, query), query);
+        const { answer, text } = fitAnswer(
+          await results.results(task_id, query, { most: LIMITS.mcpFindings }),
+          query,
+        );
         return { structured: answer, text };
       },
+    }),
+    defineTool({
+      name: 'search_findings',
+      title: 'Search findings',
+      description:
+        'Find vulnerabilities over all completed tasks, or one: by host, CVE, plugin, words, severity, CVSS. Newest task of each host first; is_latest tells what is still true. group_by=plugin, host or severity counts instead: start with that. Go on with next_cursor.',
+      input: searchParamsSchema,
+      output: searchAnswerSchema,
+      annotations: READS,
+      run: async (params) => ({
+        structured: await results.search({ ...params, limit: Math.min(params.limit, LIMITS.mcpItems) }),
+      }),
+    }),
+    defineTool({
+      name: 'compare_scans',
+      title: 'What changed between two scans',
+      description:
+        'Compare an older task with a newer one: new, fixed, persisting, changed_severity, and not_retested (gone, but nobody can say whether fixed: see reason). Check base_quality and head_quality first. Narrow down with severity and status.',
+      input: compareParamsSchema,
+      output: comparisonSchema,
+      annotations: READS,
+      run: async ({ base_task_id, head_task_id, ...query }) => ({
+        structured: await results.compare(base_task_id, head_task_id, {
+          ...query,
+          limit: Math.min(query.limit, LIMITS.mcpItems),
+        }),
+      }),
     }),
     defineTool({
       name: 'list_scanners',

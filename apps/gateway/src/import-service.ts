@@ -1,0 +1,164 @@
+/** Bringing in results: an uploaded export, or a scan made in a scanner's own interface. */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Settings } from '@scanmq/config';
+import {
+  InvalidRequestError,
+  newTaskId,
+  type ScanImportRequest,
+  ScanmqError,
+  type ScanStatus,
+  toScanStatus,
+  type UploadParams,
+} from '@scanmq/contract';
+import { FILES } from '@scanmq/findings';
+import { importScan, instanceNamed, SCANNER_TYPE } from '@scanmq/processor';
+import { IMPORT_POOL, type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
+import type { ScannerRegistry } from '@scanmq/scanners';
+
+export interface ImportServiceDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly settings: Pick<Settings, 'dataDir' | 'importMaxBytes'>;
+  readonly now: () => Date;
+}
+
+export interface ImportAnswer {
+  readonly task: ScanStatus;
+  readonly replay: boolean;
+}
+
+export interface ImportService {
+  /**
+   * Takes a file in as it comes; a worker reads and checks it.
+   * @throws ScanmqError `too_large`; `invalid_request` when it is empty or breaks off; `idempotency_conflict`.
+   */
+  upload(
+    body: Readable,
+    params: UploadParams & { readonly idempotencyKey?: string },
+    context: SubmitContext,
+  ): Promise<ImportAnswer>;
+  /** @throws InvalidRequestError for an unknown scanner; ScanmqError `idempotency_conflict`. */
+  fromScanner(request: ScanImportRequest, context: SubmitContext): Promise<ImportAnswer>;
+}
+
+/** An upload of which nothing more comes is given up. */
+const IDLE_MS = 60_000;
+
+export function createImportService(deps: ImportServiceDeps): ImportService {
+  const { queue, registry, settings } = deps;
+  return {
+    async upload(body, params, context) {
+      const taskId = newTaskId(IMPORT_POOL, deps.now());
+      const directory = taskDirectory(settings.dataDir, taskId);
+      await mkdir(directory, { recursive: true });
+      try {
+        const sha256 = await receive(body, join(directory, FILES.raw), settings.importMaxBytes);
+        const { task, replay } = await queue.submitImport(
+          {
+            taskId,
+            imported: {
+              source: 'upload',
+              file_name: params.file_name ?? null,
+              scanner: null,
+              scan_id: null,
+              history_id: null,
+              run_uuid: null,
+              followed: false,
+            },
+            scannerType: SCANNER_TYPE,
+            pool: IMPORT_POOL,
+            checkpoint: null,
+            name: params.name ?? params.file_name?.replace(/\.nessus$/i, '').slice(0, 200) ?? '',
+            description: params.description,
+            schemaProfile: params.schema_profile,
+            idempotencyKey: params.idempotencyKey,
+            content: sha256,
+          },
+          context,
+        );
+        // the first upload has the file already
+        if (replay) await rm(directory, { recursive: true, force: true });
+        return { task: toScanStatus(task), replay };
+      } catch (error) {
+        if (!(await queue.tasks.find(taskId).catch(() => 'unknown')))
+          await rm(directory, { recursive: true, force: true });
+        throw error;
+      }
+    },
+
+    async fromScanner(request, context) {
+      const instance = instanceNamed(registry, request.scanner);
+      const { task, replay } = await importScan(
+        queue,
+        instance,
+        request,
+        { followed: false, now: deps.now() },
+        context,
+      );
+      return { task: toScanStatus(task), replay };
+    },
+  };
+}
+
+/** Writes a body to disk, whole or not at all. @returns its SHA-256. */
+async function receive(body: Readable, path: string, maxBytes: number): Promise<string> {
+  const temporary = `${path}.part`;
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const idle = setTimeout(() => body.destroy(brokenOff(bytes)), IDLE_MS);
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      idle.refresh();
+      bytes += chunk.length;
+      hash.update(chunk);
+      done(bytes > maxBytes ? tooLarge(maxBytes) : null, chunk);
+    },
+  });
+  try {
+    await pipeline(body, counted, createWriteStream(temporary, { mode: 0o640, flush: true }));
+    if (bytes === 0)
+      throw new InvalidRequestError('The upload is empty.', [
+        { path: 'body', message: 'expected the content of a .nessus file' },
+      ]);
+    await rename(temporary, path);
+    await syncDirectory(join(path, '..'));
+    return hash.digest('hex');
+  } catch (error) {
+    throw error instanceof ScanmqError || !isBrokenOff(error) ? error : brokenOff(bytes);
+  } finally {
+    clearTimeout(idle);
+    await rm(temporary, { force: true });
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function tooLarge(maxBytes: number): ScanmqError {
+  return new ScanmqError(
+    'too_large',
+    `The upload is larger than the ${Math.round(maxBytes / 1024 / 1024)} MB that IMPORT_MAX_MB allows.`,
+  );
+}
+
+function brokenOff(bytes: number): ScanmqError {
+  return new InvalidRequestError(`The upload broke off after ${bytes} bytes.`, [
+    { path: 'body', message: 'expected the whole file' },
+  ]);
+}
+
+function isBrokenOff(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+}

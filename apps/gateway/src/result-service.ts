@@ -1,0 +1,328 @@
+/**
+ * What users can ask of results, once for every front: REST and MCP call these functions and nothing below them.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Settings } from '@scanmq/config';
+import {
+  type Comparison,
+  type ComparisonQuery,
+  InvalidRequestError,
+  isTerminal,
+  parseTargets,
+  type ResultsAnswer,
+  type ResultsQuery,
+  ScanmqError,
+  type SearchAnswer,
+  type SearchParams,
+  type SeverityName,
+  type TaskRecord,
+} from '@scanmq/contract';
+import {
+  type ComparedTask,
+  FILES,
+  type Finding,
+  FORMATS,
+  type FormatName,
+  type HostRow,
+  type RenderedTask,
+  type RenderInput,
+  type Results,
+  type ResultsStore,
+  renderComparison,
+  renderReport,
+  type ScanFacts,
+  type SearchedTask,
+  toResult,
+} from '@scanmq/findings';
+import { type QueueSystem, taskDirectory } from '@scanmq/queue';
+
+export interface ResultServiceDeps {
+  readonly queue: QueueSystem;
+  readonly store: ResultsStore;
+  readonly settings: Pick<Settings, 'dataDir'>;
+  readonly version: string;
+  readonly now: () => Date;
+}
+
+/** A file made while it is sent. */
+export interface Download {
+  readonly mediaType: string;
+  readonly fileName: string;
+  readonly body: AsyncIterable<string>;
+}
+
+export interface FormatQuery {
+  readonly filters: ResultsQuery['filters'];
+  readonly sort: ResultsQuery['sort'];
+  /** Columns of `csv`. */
+  readonly fields: readonly string[] | undefined;
+  /** Severity from which on a finding is a failure in `junit`. */
+  readonly failOn: SeverityName | undefined;
+}
+
+export interface ResultService {
+  /** @param options.most of everything (page 0) at most so many findings are read. */
+  results(taskId: string, query: ResultsQuery, options?: { most?: number }): Promise<ResultsAnswer>;
+  /** The answer of `results` as lines of JSON, one after the other, however many. */
+  streamResults(taskId: string, query: ResultsQuery): Promise<AsyncIterable<string>>;
+  /** All findings that match, in a format for another program. */
+  document(taskId: string, format: FormatName, query: FormatQuery): Promise<Download>;
+  /** The whole finding. @throws ScanmqError `not_found`. */
+  finding(taskId: string, findingId: string): Promise<Finding>;
+  hosts(taskId: string, limit: number, offset: number): Promise<{ total: number; hosts: HostRow[] }>;
+  report(taskId: string): Promise<Download>;
+  /** The raw export, byte for byte; also of a task whose export turned out to be invalid. */
+  rawExport(taskId: string): Promise<{ stream: Readable; bytes: number; fileName: string }>;
+  compare(baseTaskId: string, headTaskId: string, query: ComparisonQuery): Promise<Comparison>;
+  comparisonReport(baseTaskId: string, headTaskId: string): Promise<Download>;
+  search(params: SearchParams): Promise<SearchAnswer>;
+}
+
+/** Findings written out in a report; more make a page that no browser likes. */
+const REPORT_FINDINGS = 5_000;
+const REPORT_ITEMS = 2_000;
+const REPORT_HOSTS = 100;
+const REPORT_PLUGINS = 20;
+/** The worst first, and what belongs together beside each other. */
+const REPORT_SORT = '-severity,plugin_id,host';
+const HTML = 'text/html; charset=utf-8';
+const TASK_BATCH = 50;
+
+export function createResultService(deps: ResultServiceDeps): ResultService {
+  const { queue, store } = deps;
+
+  function open(task: TaskRecord): Promise<Results> {
+    return store.open(taskDirectory(deps.settings.dataDir, task.task_id), {
+      defaultProfile: task.schema_profile,
+      extraMetadata: metadataOf(task),
+      scan: scanFactsOf(task),
+    });
+  }
+
+  async function openCompleted(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
+    const task = await queue.tasks.get(taskId);
+    if (task.state !== 'completed') {
+      throw new ScanmqError(
+        'invalid_state',
+        isTerminal(task.state)
+          ? `The task is ${task.state}: it has no results.`
+          : `The task is ${task.state}: results exist once it is completed.`,
+      );
+    }
+    return { task, results: await open(task) };
+  }
+
+  async function rendered(
+    task: TaskRecord,
+    results: Results,
+    query: Pick<FormatQuery, 'filters' | 'sort'>,
+  ): Promise<RenderInput> {
+    const { total, stream } = await results.findings(query, 'all');
+    const { summary, quality } = toResult(results.facts);
+    return { task: renderedTask(task), summary, quality, total, findings: stream };
+  }
+
+  async function compared(baseTaskId: string, headTaskId: string): Promise<ComparedPair> {
+    if (baseTaskId === headTaskId)
+      throw new InvalidRequestError('A task cannot be compared with itself.', [
+        { path: 'base_task_id', message: 'expected another task than head_task_id' },
+      ]);
+    const [base, head] = await Promise.all([openCompleted(baseTaskId), openCompleted(headTaskId)]);
+    return {
+      base: { taskId: baseTaskId, results: base.results },
+      head: { taskId: headTaskId, results: head.results },
+      baseTask: base.task,
+      headTask: head.task,
+    };
+  }
+
+  /** Completed tasks, the newest first. */
+  async function* completedTasks(since: string | undefined): AsyncGenerator<SearchedTask> {
+    const sinceMs = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since);
+    let cursor: string | undefined;
+    for (;;) {
+      const ids = await queue.tasks.idsByCreation(cursor, TASK_BATCH, 'completed');
+      for (const task of await queue.tasks.getMany(ids)) {
+        if (task?.state !== 'completed') continue;
+        if (Date.parse(task.completed_at ?? task.created_at) < sinceMs) return;
+        yield searched(task);
+      }
+      cursor = ids.at(-1);
+      if (ids.length < TASK_BATCH) return;
+    }
+  }
+
+  function searched(task: TaskRecord): SearchedTask {
+    return {
+      taskId: task.task_id,
+      completedAt: task.completed_at,
+      // one task whose files were cleared away must not spoil the search over all others
+      open: () => open(task).catch(() => undefined),
+    };
+  }
+
+  return {
+    async results(taskId, query, options) {
+      const { results } = await openCompleted(taskId);
+      return await results.query(query, options);
+    },
+
+    async streamResults(taskId, query) {
+      const { results } = await openCompleted(taskId);
+      return await results.stream(query);
+    },
+
+    async document(taskId, format, query) {
+      const { task, results } = await openCompleted(taskId);
+      const { mediaType, extension, write } = FORMATS[format];
+      if (query.fields) results.checkFields(query.fields);
+      const input = await rendered(task, results, query);
+      return {
+        mediaType,
+        fileName: `${taskId}.${extension}`,
+        body: write(input, {
+          version: deps.version,
+          ...(query.fields === undefined ? {} : { fields: query.fields }),
+          ...(query.failOn === undefined ? {} : { failOn: query.failOn }),
+        }),
+      };
+    },
+
+    async finding(taskId, findingId) {
+      const { results } = await openCompleted(taskId);
+      const finding = await results.finding(findingId);
+      if (!finding)
+        throw new ScanmqError('not_found', `Task ${taskId} has no finding ${findingId.slice(0, 80)}.`);
+      return finding;
+    },
+
+    async hosts(taskId, limit, offset) {
+      const { results } = await openCompleted(taskId);
+      return await results.hosts({ limit, offset });
+    },
+
+    async report(taskId) {
+      const { task, results } = await openCompleted(taskId);
+      const [input, topPlugins, hosts, doubtful] = await Promise.all([
+        rendered(task, results, { filters: undefined, sort: REPORT_SORT }),
+        results.topPlugins(REPORT_PLUGINS),
+        results.hosts({ limit: REPORT_HOSTS }),
+        results.hosts({ limit: REPORT_HOSTS, doubtful: true }),
+      ]);
+      return {
+        mediaType: HTML,
+        fileName: `${taskId}.html`,
+        body: renderReport(
+          {
+            ...input,
+            topPlugins,
+            hosts: hosts.hosts.map(({ counts }) => counts),
+            hostsTotal: hosts.total,
+            doubtfulHosts: doubtful.hosts.map(({ quality }) => quality),
+            generatedAt: deps.now(),
+          },
+          { maxFindings: REPORT_FINDINGS },
+        ),
+      };
+    },
+
+    async rawExport(taskId) {
+      const task = await queue.tasks.get(taskId);
+      const path = join(taskDirectory(deps.settings.dataDir, taskId), FILES.raw);
+      const facts = await stat(path).catch(() => undefined);
+      if (!facts) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
+      return { stream: createReadStream(path), bytes: facts.size, fileName: `${taskId}.nessus` };
+    },
+
+    async compare(baseTaskId, headTaskId, query) {
+      const { base, head } = await compared(baseTaskId, headTaskId);
+      return await store.compare(base, head, query);
+    },
+
+    async comparisonReport(baseTaskId, headTaskId) {
+      const { base, head, baseTask, headTask } = await compared(baseTaskId, headTaskId);
+      const comparison = await store.compare(base, head, { limit: 1 });
+      return {
+        mediaType: HTML,
+        fileName: `${baseTaskId}-${headTaskId}.html`,
+        body: renderComparison({
+          comparison,
+          base: renderedTask(baseTask),
+          head: renderedTask(headTask),
+          items: store.comparisonItems(base, head, {}, REPORT_ITEMS),
+          maxItems: REPORT_ITEMS,
+          generatedAt: deps.now(),
+        }),
+      };
+    },
+
+    async search(params) {
+      if (params.task_id === undefined) return await store.search(completedTasks(params.since), params);
+      const { task } = await openCompleted(params.task_id);
+      return await store.search(only(searched(task)), params);
+    },
+  };
+}
+
+interface ComparedPair {
+  readonly base: ComparedTask;
+  readonly head: ComparedTask;
+  readonly baseTask: TaskRecord;
+  readonly headTask: TaskRecord;
+}
+
+async function* only(task: SearchedTask): AsyncGenerator<SearchedTask> {
+  yield task;
+}
+
+/** What was asked of the scan: of an import only its export tells. */
+function scanFactsOf(task: TaskRecord): ScanFacts {
+  if (task.imported)
+    return {
+      scanType: undefined,
+      targets: undefined,
+      endedAs: task.imported.source === 'upload' ? 'imported' : (task.checkpoint?.ended_as ?? 'completed'),
+    };
+  return {
+    scanType: task.scan_type,
+    targets: parseTargets(task.targets),
+    endedAs: task.checkpoint?.ended_as ?? 'completed',
+  };
+}
+
+function renderedTask(task: TaskRecord): RenderedTask {
+  return {
+    task_id: task.task_id,
+    name: task.name,
+    targets: task.targets,
+    scan_type: task.scan_type,
+    scanner_pool: task.scanner_pool,
+    scanner_instance: task.scanner_instance,
+    started_at: task.started_at,
+    completed_at: task.completed_at,
+    simulator: task.simulator,
+    imported: task.imported !== null,
+  };
+}
+
+/** What the results say of the task they belong to. */
+function metadataOf(task: TaskRecord): Record<string, unknown> {
+  return {
+    task_id: task.task_id,
+    name: task.name,
+    targets: task.targets,
+    scan_type: task.scan_type,
+    scanner_pool: task.scanner_pool,
+    scanner_instance: task.scanner_instance,
+    started_at: task.started_at,
+    completed_at: task.completed_at,
+    authentication_status: task.authentication_status,
+    validation_warnings: task.validation_warnings,
+    results_summary: task.results_summary,
+    imported: task.imported,
+    simulator: task.simulator,
+  };
+}

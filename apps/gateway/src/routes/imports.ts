@@ -1,0 +1,94 @@
+import type { Readable } from 'node:stream';
+import multipart from '@fastify/multipart';
+import {
+  InvalidRequestError,
+  parseOrThrow,
+  ScanmqError,
+  scanImportRequestSchema,
+  uploadParamsSchema,
+} from '@scanmq/contract';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ImportAnswer, ImportService } from '../import-service.js';
+
+/**
+ * `POST /api/v1/imports`: a `.nessus` file as the body or as a form field of a file, or JSON that names a scan of a
+ * scanner. In a scope of its own, because here bodies are streams.
+ */
+export async function importRoutes(
+  api: FastifyInstance,
+  service: ImportService,
+  maxBytes: number,
+  principal: (request: FastifyRequest) => string,
+): Promise<void> {
+  await api.register(async (app) => {
+    // the size is limited while the file is written, where the limit can be told
+    await app.register(multipart, { limits: { files: 1, fields: 10, fileSize: Number.POSITIVE_INFINITY } });
+    app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+
+    app.post('/imports', { bodyLimit: maxBytes + 1024 * 1024 }, async (request, reply) => {
+      const context = { principal: principal(request), traceId: request.traceId };
+      const key = idempotencyKey(request);
+      if (request.isMultipart()) {
+        const file = await request.file();
+        if (!file)
+          throw new InvalidRequestError('The form has no file.', [
+            { path: 'file', message: 'expected a .nessus file, for example: curl -F file=@scan.nessus' },
+          ]);
+        const fields = Object.fromEntries(
+          Object.entries(file.fields).flatMap(([name, field]) =>
+            field && !Array.isArray(field) && field.type === 'field' ? [[name, field.value]] : [],
+          ),
+        );
+        const params = parseOrThrow(
+          uploadParamsSchema,
+          { file_name: cleanName(file.filename), ...asObject(request.query), ...fields },
+          'form',
+        );
+        return answer(reply, await service.upload(file.file, { ...params, ...key }, context));
+      }
+      if (isStream(request.body)) {
+        const params = parseOrThrow(uploadParamsSchema, request.query, 'query');
+        return answer(reply, await service.upload(request.body, { ...params, ...key }, context));
+      }
+      if (request.body === undefined || request.body === null)
+        throw new InvalidRequestError('There is nothing to import.', [
+          { path: 'body', message: 'expected a .nessus file, or JSON with scanner and scan_id' },
+        ]);
+      const body = parseOrThrow(scanImportRequestSchema, request.body);
+      return answer(
+        reply,
+        await service.fromScanner(
+          key.idempotencyKey === undefined ? body : { ...body, idempotency_key: key.idempotencyKey },
+          context,
+        ),
+      );
+    });
+  });
+}
+
+function answer(reply: FastifyReply, { task, replay }: ImportAnswer): FastifyReply {
+  reply.code(202).header('location', `/api/v1/scans/${task.task_id}`);
+  if (replay) reply.header('idempotency-replayed', 'true');
+  return reply.send({ ...task, idempotent_replay: replay });
+}
+
+function idempotencyKey(request: FastifyRequest): { idempotencyKey?: string } {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return {};
+  if (typeof header !== 'string' || header.length === 0 || header.length > 255)
+    throw new ScanmqError('invalid_request', 'The Idempotency-Key header must have 1 to 255 characters.');
+  return { idempotencyKey: header };
+}
+
+/** The last part of a file's name as a browser sends it, without what cannot be shown. */
+function cleanName(name: string): string | undefined {
+  return name.split(/[\\/]/).at(-1)?.replace(/\p{C}/gu, '').slice(0, 255) || undefined;
+}
+
+function isStream(body: unknown): body is Readable {
+  return body !== null && typeof body === 'object' && 'pipe' in body;
+}
+
+function asObject(value: unknown): object {
+  return value !== null && typeof value === 'object' ? value : {};
+}
