@@ -1,6 +1,11 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import {
   type CancelAnswer,
+  type Comparison,
   cancelAnswerSchema,
+  comparisonSchema,
   ERROR_CODES,
   problemSchema,
   type ResultsAnswer,
@@ -13,15 +18,23 @@ import {
 import got, { type Got, RequestError } from 'got';
 import { z } from 'zod';
 
+export type Task = ScanStatus & { idempotent_replay: boolean };
+
 /** What the client commands need of the REST API. */
 export interface Client {
   readonly url: string;
-  submit(body: Record<string, unknown>): Promise<ScanStatus & { idempotent_replay: boolean }>;
+  submit(body: Record<string, unknown>): Promise<Task>;
   /** @param waitSeconds the service holds the answer until the task has ended, or this long. */
   status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
   findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
   findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
   cancel(taskId: string, reason: string): Promise<CancelAnswer>;
+  /** Sends a file as it is read. */
+  upload(path: string, query: Record<string, string>, idempotencyKey?: string): Promise<Task>;
+  importScan(body: Record<string, unknown>): Promise<Task>;
+  compare(headTaskId: string, baseTaskId: string, query: Record<string, string>): Promise<Comparison>;
+  /** Anything below `/scans`, as bytes. */
+  download(path: string, query: Record<string, string>): NodeJS.ReadableStream;
 }
 
 /**
@@ -57,11 +70,7 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
 
   return {
     url,
-    submit: (body) =>
-      ask(
-        scanStatusSchema.extend({ idempotent_replay: submissionSchema.shape.idempotent_replay }),
-        http.post('scans', { json: body }),
-      ),
+    submit: (body) => ask(taskSchema, http.post('scans', { json: body })),
     status: (taskId, waitSeconds) =>
       ask(
         scanStatusSchema,
@@ -78,8 +87,37 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
       }),
     cancel: (taskId, reason) =>
       ask(cancelAnswerSchema, http.post(`scans/${encodeURIComponent(taskId)}/cancel`, { json: { reason } })),
+    upload: async (path, query, idempotencyKey) => {
+      const { size } = await stat(path).catch(() => {
+        throw new ScanmqError('invalid_request', `There is no readable file ${path}.`);
+      });
+      return await ask(
+        taskSchema,
+        http.post('imports', {
+          body: createReadStream(path),
+          headers: {
+            'content-type': 'application/octet-stream',
+            'content-length': String(size),
+            ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+          },
+          searchParams: { file_name: basename(path), ...query },
+          retry: { limit: 0 },
+        }),
+      );
+    },
+    importScan: (body) => ask(taskSchema, http.post('imports', { json: body })),
+    compare: (headTaskId, baseTaskId, query) =>
+      ask(
+        comparisonSchema,
+        http.get(`scans/${encodeURIComponent(headTaskId)}/compare/${encodeURIComponent(baseTaskId)}`, {
+          searchParams: query,
+        }),
+      ),
+    download: (path, query) => http.stream.get(`scans/${path}`, { searchParams: query }),
   };
 }
+
+const taskSchema = scanStatusSchema.extend({ idempotent_replay: submissionSchema.shape.idempotent_replay });
 
 /** The service's own error, or the reason why there was none. */
 export function asScanmqError(error: unknown, url: string): ScanmqError {

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
+import { COMPARISON_STATUSES, PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
-import { cancelScan, printResults, runScan, showStatus } from './commands/scans.js';
+import { runCompare, runImport } from './commands/results.js';
+import { cancelScan, FILE_FORMATS, printResults, runScan, showStatus } from './commands/scans.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
 import type { ProgramIo } from './program-io.js';
 
@@ -119,7 +120,33 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--filter <json>', 'filters as JSON, for example \'{"severity":">=high"}\'')
     .option('--sort <fields>', 'fields to sort by, comma separated, - for descending')
     .option('--json', 'print one JSON document per finding instead of a table')
+    .addOption(new Option('--format <format>', 'a file for another program, or people').choices(FILE_FORMATS))
+    .option('--output <file>', 'where to write it; standard output when left out')
     .action(exits((taskId: string, options) => printResults(io, client(), taskId, options)));
+
+  program
+    .command('import')
+    .description("bring in results: a .nessus file, or a scan made in a scanner's own interface")
+    .argument('[file]', 'a .nessus export')
+    .option('--scanner <scanner>', 'scanner that has the scan: pool:instance, or the instance')
+    .option('--scan-id <id>', 'id of the scan on it', toNumber)
+    .option('--history-id <id>', 'run of the scan; the latest finished one when left out', toNumber)
+    .option('--name <name>', 'name of the task')
+    .option('--description <text>', 'why this is imported')
+    .option('--idempotency-key <key>', 'repeating the command with the same key imports nothing twice')
+    .option('--wait', 'wait until the results are read')
+    .option('--json', 'print JSON')
+    .action(exits((file: string | undefined, options) => runImport(io, client(), file, options)));
+
+  program
+    .command('compare')
+    .description('what changed between two completed tasks')
+    .argument('<base_task_id>', 'the older one')
+    .argument('<head_task_id>', 'the newer one')
+    .option('--severity <severity>', 'only these, for example ">=high"')
+    .addOption(new Option('--status <status>', 'only items of this kind').choices(COMPARISON_STATUSES))
+    .option('--json', 'print JSON')
+    .action(exits((base: string, head: string, options) => runCompare(io, client(), base, head, options)));
 
   return {
     async run(args) {

@@ -1,4 +1,9 @@
-import { type ResultsSummary, SEVERITY_NAMES, type SeverityName } from '@scanmq/contract';
+import {
+  type ComparisonItem,
+  type ResultsSummary,
+  SEVERITY_NAMES,
+  type SeverityName,
+} from '@scanmq/contract';
 import Table from 'cli-table3';
 import colors from 'picocolors';
 
@@ -38,6 +43,28 @@ export function findingsTable(findings: readonly Record<string, unknown>[]): str
       safe(finding.plugin_name),
       safe(finding.cvss_score),
       safe(cves.length > 1 ? `${cves[0]} +${cves.length - 1}` : cves[0]),
+    ]);
+  }
+  return table.toString();
+}
+
+/** What changed, one finding a row. */
+export function comparisonTable(items: readonly ComparisonItem[]): string {
+  const table = new Table({
+    head: ['change', 'severity', 'host', 'port', 'plugin', 'name'],
+    colWidths: [30, 10, 22, 7, 9, 42],
+    style: STYLE,
+  });
+  for (const item of items) {
+    const severity = SEVERITY_NAMES[Number(item.severity)] ?? 'info';
+    const reason = item.reason === null ? '' : ` (${item.reason})`;
+    table.push([
+      safe(`${item.status}${reason}`),
+      PAINT[severity](severity),
+      safe(item.host),
+      String(item.port),
+      safe(item.plugin_id),
+      safe(item.plugin_name),
     ]);
   }
   return table.toString();

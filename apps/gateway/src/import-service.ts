@@ -1,10 +1,8 @@
 /** Bringing in results: an uploaded export, or a scan made in a scanner's own interface. */
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Settings } from '@scanmq/config';
 import {
   InvalidRequestError,
@@ -48,6 +46,8 @@ export interface ImportService {
 
 /** An upload of which nothing more comes is given up. */
 const IDLE_MS = 60_000;
+/** What follows a refused part of an upload is read for so long. */
+const DISCARD_MS = 30_000;
 
 export function createImportService(deps: ImportServiceDeps): ImportService {
   const { queue, registry, settings } = deps;
@@ -111,29 +111,40 @@ async function receive(body: Readable, path: string, maxBytes: number): Promise<
   const hash = createHash('sha256');
   let bytes = 0;
   const idle = setTimeout(() => body.destroy(brokenOff(bytes)), IDLE_MS);
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+  const file = await open(temporary, 'w', 0o640);
+  try {
+    // not destroyed when we stop early: the sender could not read the answer then
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       idle.refresh();
       bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
       hash.update(chunk);
-      done(bytes > maxBytes ? tooLarge(maxBytes) : null, chunk);
-    },
-  });
-  try {
-    await pipeline(body, counted, createWriteStream(temporary, { mode: 0o640, flush: true }));
+      await file.write(chunk);
+    }
     if (bytes === 0)
       throw new InvalidRequestError('The upload is empty.', [
         { path: 'body', message: 'expected the content of a .nessus file' },
       ]);
+    await file.sync();
     await rename(temporary, path);
-    await syncDirectory(join(path, '..'));
+    await syncDirectory(dirname(path));
     return hash.digest('hex');
   } catch (error) {
-    throw error instanceof ScanmqError || !isBrokenOff(error) ? error : brokenOff(bytes);
+    if (!body.destroyed) discardRest(body);
+    throw isBrokenOff(error) ? brokenOff(bytes) : error;
   } finally {
     clearTimeout(idle);
+    await file.close();
     await rm(temporary, { force: true });
   }
+}
+
+/** Lets the sender finish, for a while, so that it comes to read why it was refused. */
+function discardRest(body: Readable): void {
+  const timer = setTimeout(() => body.destroy(), DISCARD_MS);
+  timer.unref();
+  body.on('error', () => undefined).once('close', () => clearTimeout(timer));
+  body.resume();
 }
 
 async function syncDirectory(path: string): Promise<void> {

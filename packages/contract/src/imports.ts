@@ -29,13 +29,9 @@ export type UploadParams = z.infer<typeof uploadParamsSchema>;
 /** A scan that somebody made in the scanner's own interface. */
 export const scanImportRequestSchema = z.strictObject({
   ...importFields,
-  scanner: z
-    .string()
-    .min(1)
-    .max(130)
-    .meta({
-      description: 'Scanner that has it: pool:instance, or the instance alone where only one is so called',
-    }),
+  scanner: z.string().min(1).max(130).meta({
+    description: 'Scanner that has it: pool:instance, or the instance alone where only one is so called',
+  }),
   scan_id: z.coerce
     .number()
     .int()

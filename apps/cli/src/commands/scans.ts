@@ -1,4 +1,7 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 import { isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
 import { asScanmqError, type Client } from '../client.js';
 import { EXIT } from '../exit-codes.js';
@@ -99,7 +102,8 @@ export async function followToEnd(
   }
 }
 
-async function follow(
+/** Follows a task to its end and prints what came of it. */
+export async function follow(
   io: ProgramIo,
   client: Client,
   taskId: string,
@@ -125,10 +129,14 @@ export function describe(status: ScanStatus): string {
     `  scanner    ${status.scanner_pool}${status.scanner_instance === null ? '' : `:${status.scanner_instance}`}${status.simulator ? '  (SIMULATOR: not a real scan)' : ''}`,
   ];
   if (status.error) lines.push(`  error      ${status.error.code}: ${status.error.message}`);
+  if (status.imported)
+    lines.push(`  imported   from ${status.imported.scanner ?? status.imported.file_name ?? 'a file'}`);
   for (const warning of status.validation_warnings) lines.push(`  warning    ${warning}`);
   if (status.authentication_status !== null && status.authentication_status !== 'not_applicable') {
     lines.push(`  login      ${status.authentication_status}`);
   }
+  if (status.quality && status.quality.verdict !== 'complete')
+    lines.push(`  quality    ${status.quality.verdict} (${status.quality.reasons.join(', ')})`);
   const summary = status.results_summary;
   if (summary)
     lines.push(
@@ -139,12 +147,53 @@ export function describe(status: ScanStatus): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** Files that the service makes of results, with where it makes them. */
+const FILES: Readonly<Record<string, string>> = {
+  csv: 'findings',
+  sarif: 'findings',
+  junit: 'findings',
+  defectdojo: 'findings',
+  html: 'report',
+  nessus: 'export',
+};
+export const FILE_FORMATS: readonly string[] = Object.keys(FILES);
+
+async function saveFile(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  format: string,
+  query: Record<string, string>,
+  output: string | undefined,
+): Promise<number> {
+  const place = FILES[format] ?? 'findings';
+  const download = client.download(
+    `${encodeURIComponent(taskId)}/${place}`,
+    place === 'findings' ? { ...query, format } : {},
+  );
+  try {
+    if (output === undefined) {
+      for await (const chunk of download) io.stdout.write(chunk);
+    } else {
+      const temporary = `${output}.part`;
+      await pipeline(download, createWriteStream(temporary));
+      await rename(temporary, output);
+    }
+    return EXIT.passed;
+  } catch (error) {
+    if (output !== undefined) await rm(`${output}.part`, { force: true });
+    throw asScanmqError(error, client.url);
+  }
+}
+
 export interface ResultsOptions {
   readonly profile?: string;
   readonly fields?: string;
   readonly filter?: string;
   readonly sort?: string;
   readonly json?: boolean;
+  readonly format?: string;
+  readonly output?: string;
 }
 
 /** `scanmq results`. */
@@ -160,6 +209,8 @@ export async function printResults(
     ...(options.filter === undefined ? {} : { filters: options.filter }),
     ...(options.sort === undefined ? {} : { sort: options.sort }),
   };
+  if (options.format !== undefined)
+    return await saveFile(io, client, taskId, options.format, query, options.output);
   if (options.json) {
     try {
       const lines = createInterface({

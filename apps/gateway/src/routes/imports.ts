@@ -23,6 +23,7 @@ export async function importRoutes(
   await api.register(async (app) => {
     // the size is limited while the file is written, where the limit can be told
     await app.register(multipart, { limits: { files: 1, fields: 10, fileSize: Number.POSITIVE_INFINITY } });
+    app.removeContentTypeParser('text/plain');
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
     app.post('/imports', { bodyLimit: maxBytes + 1024 * 1024 }, async (request, reply) => {
