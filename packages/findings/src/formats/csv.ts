@@ -6,6 +6,8 @@ import { inChunks } from './in-chunks.js';
 export interface CsvOptions {
   /** Begins with U+FEFF, by which Excel knows UTF-8. Off, because other readers take it for a part of the first header. */
   readonly byteOrderMark?: boolean;
+  /** Findings of a simulator get a column more, `simulator`. */
+  readonly markSimulator?: boolean;
 }
 
 /** Rows are formatted together: one by one costs more than the writing. */
@@ -15,7 +17,6 @@ const ROWS = 200;
  * One row per finding under a header row (RFC 4180: CRLF between rows, quotes where needed; inside a cell a line ends with LF).
  * Lists are joined by `; `; a field that a finding lacks is an empty cell. A text that a spreadsheet would run as a formula
  * gets an apostrophe in front (`=`, `+`, `-`, `@`, tab and their full-width forms); numbers stay numbers, negative ones too.
- * Findings of a simulator have a column more, `simulator`.
  * @param fields columns, in order.
  */
 export function writeCsv(
@@ -31,7 +32,7 @@ async function* csvRows(
   fields: readonly string[],
   options: CsvOptions,
 ): AsyncGenerator<string> {
-  const marked = input.task.simulator && !fields.includes('simulator');
+  const marked = options.markSimulator === true && input.task.simulator && !fields.includes('simulator');
   const format = (rows: (string | number)[][]): string =>
     stringify(rows, {
       record_delimiter: '\r\n',

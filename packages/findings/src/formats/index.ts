@@ -1,14 +1,12 @@
-/** Formats that the findings of a scan can be had in. */
+/** Formats for other programs that the findings of a scan can be had in; our own answers are lines of JSON (`results.ts`). */
 import type { SeverityName } from '@scanmq/contract';
 import type { RenderInput } from '../render-input.js';
 import { writeCsv } from './csv.js';
 import { writeDefectDojo } from './defectdojo.js';
-import { writeJson } from './json.js';
 import { writeJunit } from './junit.js';
-import { writeNdjson } from './ndjson.js';
 import { writeSarif } from './sarif.js';
 
-export const FORMAT_NAMES = ['json', 'ndjson', 'csv', 'sarif', 'junit', 'defectdojo'] as const;
+export const FORMAT_NAMES = ['csv', 'sarif', 'junit', 'defectdojo'] as const;
 export type FormatName = (typeof FORMAT_NAMES)[number];
 
 /** What formats can be told; each takes what it knows. */
@@ -51,12 +49,12 @@ export const CSV_FIELDS: readonly string[] = [
 ];
 
 export const FORMATS: Readonly<Record<FormatName, Format>> = {
-  json: { mediaType: 'application/json', extension: 'json', write: writeJson },
-  ndjson: { mediaType: 'application/x-ndjson', extension: 'ndjson', write: writeNdjson },
   csv: {
     mediaType: 'text/csv; charset=utf-8',
     extension: 'csv',
-    write: (input, { fields = CSV_FIELDS }) => writeCsv(input, fields),
+    // who names the columns gets these and no other
+    write: (input, { fields }) =>
+      writeCsv(input, fields ?? CSV_FIELDS, { markSimulator: fields === undefined }),
   },
   sarif: {
     mediaType: 'application/sarif+json',
