@@ -159,11 +159,12 @@ const PROTOCOL_OF_PORT: Readonly<Record<string, string>> = {
   '161': 'snmp',
 };
 
-/** Told by the plugin itself (`Proto: SSH`), or by the port that it reports on. */
+/** Told by the plugin itself (`Proto: SSH`, `Protocol : SMB`, "via SSH"), or by the port that it reports on. */
 function loginProtocol(own: Readonly<Fields>): string {
-  const told = /\bProto(?:col)?\s*:\s*([A-Za-z][A-Za-z0-9-]{1,15})\b/i.exec(
-    String(own.plugin_output ?? ''),
-  )?.[1];
+  const output = String(own.plugin_output ?? '');
+  const told =
+    /\bProto(?:col)?\s*:\s*([A-Za-z][A-Za-z0-9-]{1,15})\b/i.exec(output)?.[1] ??
+    /\b(SSH|SMB|SNMPv?[123]?c?|WMI|Telnet)\b/.exec(output)?.[1];
   if (told !== undefined) return told.toLowerCase();
   const service = String(own.svc_name ?? '')
     .replace(/\?$/, '')

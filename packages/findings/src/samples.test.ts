@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { resultsQuerySchema } from '@scanmq/contract';
 import fc from 'fast-check';
 import { parseStringPromise } from 'xml2js';
+import { createFindingMaker } from './finding.js';
 import {
   createResultsStore,
   type InvalidExportError,
@@ -148,6 +149,39 @@ function countBy(texts: readonly unknown[]): Record<string, number> {
   return counts;
 }
 
+/** Whole findings, made without storing them. */
+async function findingsOf(bytes: Buffer): Promise<unknown[]> {
+  const findings: unknown[] = [];
+  const blocks = new Map<string, number>();
+  let host = { name: '', uuid: undefined as string | undefined, ip: undefined as string | undefined };
+  let make: ((item: RawItem) => unknown) | undefined;
+  await readExport(chunks(bytes), {
+    onHost: (name) => {
+      host = { name, uuid: undefined, ip: undefined };
+      make = undefined;
+    },
+    onHostTag: (name, text) => {
+      if (name === 'host-uuid') host.uuid = text.trim() || undefined;
+      if (name === 'host-ip') host.ip = text.trim() || undefined;
+    },
+    onItem: (item) => {
+      if (!make) {
+        const identity = host.uuid ?? host.name.toLowerCase();
+        make = createFindingMaker(host, blocks.get(identity) ?? 0);
+        blocks.set(identity, (blocks.get(identity) ?? 0) + 1);
+      }
+      findings.push(JSON.parse(JSON.stringify(make(item))));
+    },
+  });
+  return findings;
+}
+
+async function tagsOf(bytes: Buffer): Promise<[string, string][]> {
+  const tags: [string, string][] = [];
+  await readExport(chunks(bytes), { onHostTag: (name, text) => tags.push([name, text]) });
+  return tags;
+}
+
 const faultOf = async (source: AsyncIterable<Uint8Array>): Promise<string> => {
   try {
     await readExport(source, {});
@@ -213,6 +247,11 @@ describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ b
         expected.compliance_results,
       );
       expect(new Set(findings.flatMap((finding) => finding.cve ?? [])).size).toBe(expected.cves);
+      // field for field what the reader, whose figures are checked above, finds in the file
+      expect(findings).toEqual(await findingsOf(bytes));
+      const { hosts } = await results.hosts({ limit: 1_000 });
+      expect(hosts.flatMap(({ properties }) => properties).sort()).toEqual((await tagsOf(bytes)).sort());
+      expect(hosts.map(({ quality }) => quality.findings).reduce((a, b) => a + b, 0)).toBe(expected.items);
     } finally {
       await rm(taskDir, { recursive: true });
     }

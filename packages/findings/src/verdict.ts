@@ -194,11 +194,23 @@ function byProtocol(hosts: readonly HostQuality[]): Quality['credentials']['by_p
 function pluginSetOf(input: VerdictInput): Quality['plugin_set'] {
   const version = input.pluginSet ?? input.hosts.find((host) => host.plugin_set !== null)?.plugin_set ?? null;
   const date = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})/.exec(version ?? '');
-  if (!date || input.endedAtSeconds === undefined) return { version, age_days: null };
+  const endedAtSeconds = input.endedAtSeconds ?? lastEnd(input.hosts);
+  if (!date || endedAtSeconds === undefined) return { version, age_days: null };
   const [year, month, day, hour, minute] = date.slice(1).map(Number);
   const madeAt = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute) / 1_000;
-  const age = (input.endedAtSeconds - madeAt) / SECONDS_PER_DAY;
+  const age = (endedAtSeconds - madeAt) / SECONDS_PER_DAY;
   return { version, age_days: Number.isFinite(age) ? Math.max(0, Math.round(age * 10) / 10) : null };
+}
+
+/** End of the host that ended last, epoch seconds; without a zone it is off by hours, which is nothing against days. */
+function lastEnd(hosts: readonly HostQuality[]): number | undefined {
+  let last: number | undefined;
+  for (const { ended } of hosts) {
+    if (ended === null) continue;
+    const seconds = /^\d{9,11}$/.test(ended) ? Number(ended) : Date.parse(ended) / 1_000;
+    if (Number.isFinite(seconds) && seconds > (last ?? 0)) last = seconds;
+  }
+  return last;
 }
 
 function troubleshoot(

@@ -19,7 +19,7 @@ const information = (checks: string): LoginItem =>
   plugin(
     19_506,
     'Nessus Scan Information',
-    `Information about this scan :\n\nNessus version : simulator\nScan type : Normal\nCredentialed checks : ${checks}\n`,
+    `Information about this scan :\n\nNessus version : simulator\nPort range : default\nScan type : Normal\nCredentialed checks : ${checks}\n`,
   );
 
 const VALID = plugin(
@@ -44,7 +44,7 @@ export const LOGIN_ITEMS: Readonly<Record<LoginOutcome, readonly LoginItem[]>> =
     plugin(
       104_410,
       'Target Credential Status by Authentication Protocol - Failure for Provided Credentials',
-      'Nessus was unable to log into the remote host.',
+      'Nessus was unable to log into the following host for which credentials have been provided :\n\n  Protocol : SSH\n  Port : 22\n',
     ),
   ],
   escalation_failed: [
@@ -53,7 +53,7 @@ export const LOGIN_ITEMS: Readonly<Record<LoginOutcome, readonly LoginItem[]>> =
     plugin(
       110_385,
       'Target Credential Issues by Authentication Protocol - Insufficient Privilege',
-      'Nessus was able to log in, but could not become privileged.',
+      'Nessus was able to log in to the remote host via SSH, but could not become privileged.',
     ),
   ],
 };

@@ -110,6 +110,7 @@ export async function runDemo(io: ProgramIo, options: DemoOptions): Promise<numb
     say(`  dashboard  ${url}/dashboard`);
     say(`  MCP        ${url}/mcp`);
     say(`  findings   SCANMQ_URL=${url} npx scanmq results ${task.task_id}`);
+    say(`  report     ${url}/api/v1/scans/${task.task_id}/report`);
     say(`  raw export ${url}/api/v1/scans/${task.task_id}/export`);
     if (status.status !== 'completed') return EXIT.scanFailed;
     if (options.once) return EXIT.passed;
