@@ -5,17 +5,26 @@
  *
  * `--compare` measures another build of our reader as well, a module that exports `readExport`.
  */
-import { execFile } from 'node:child_process';
-import { access, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, freemem, tmpdir } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import { generateExport } from './generate-export.mjs';
+import {
+  atLeast,
+  atMost,
+  describeMachine,
+  findPython,
+  here,
+  MEGABYTE,
+  measure,
+  median,
+  megabytes,
+  needBuild,
+  say,
+  table,
+} from './harness.mjs';
 
-const run = promisify(execFile);
-const MEGABYTE = 1024 * 1024;
-const CHILD_TIMEOUT_MS = 300_000;
 /** Where a string of JavaScript ends. */
 const LARGEST_DOCUMENT = 512 * MEGABYTE;
 /** What a tree of xml2js needs, in times of its file. */
@@ -26,10 +35,6 @@ const ITERPARSE = 'Python C iterparse + json';
 const EXPAT = 'C expat, no handlers';
 const EXPAT_HANDLERS = 'C expat, empty Python handlers';
 const [XML2JS, SAXES] = ['xml2js, whole document', 'saxes, empty handlers'];
-
-const here = (name) => fileURLToPath(new URL(name, import.meta.url));
-const say = (text) => process.stdout.write(`${text}\n`);
-const megabytes = (bytes) => (bytes / MEGABYTE).toFixed(0);
 
 const { values: options } = parseArgs({
   options: {
@@ -42,13 +47,7 @@ const { values: options } = parseArgs({
 const size = (options.quick ? 20 : 200) * MEGABYTE;
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 5));
 
-try {
-  await access(here('../packages/findings/dist/read-export.js'));
-} catch {
-  say('packages/findings is not built: npx tsc -b tsconfig.build.json');
-  process.exit(1);
-}
-
+await needBuild();
 const folder = await mkdtemp(join(tmpdir(), 'scanmq-bench-'));
 try {
   await main();
@@ -58,9 +57,7 @@ try {
 
 async function main() {
   const python = await findPython();
-  say(
-    `${cpus()[0]?.model ?? 'processor'}, ${availableParallelism()} cores; Node ${process.version}; ${python?.version ?? 'no Python'}`,
-  );
+  say(describeMachine(`; ${python?.version ?? 'no Python'}`));
   const file = join(folder, 'export.nessus');
   const made = await generateExport({ path: file, bytes: size });
   say(
@@ -81,28 +78,34 @@ async function main() {
   const peak = Math.max(...results.get(READER).map(({ peakBytes }) => peakBytes));
   const ratio = (other) =>
     results.has(other)
-      ? median(results.get(other), 'seconds') / median(results.get(READER), 'seconds')
+      ? medianOf(results.get(other), 'seconds') / medianOf(results.get(READER), 'seconds')
       : undefined;
   say('');
   table([
     ['one thread ÷', 'measured', 'target', ''],
-    against('C iterparse + json', ratio(ITERPARSE), 1.45),
-    against('pyTenable NessusReportv2', undefined, 5),
-    against('xml2js, whole document', ratio(XML2JS), 4.4),
-    against('bare C expat pass', ratio(EXPAT), 0.36),
-    against('C expat pass with empty Python handlers', ratio(EXPAT_HANDLERS), undefined),
-    against('saxes with empty handlers', ratio(SAXES), undefined),
-    ...(options.compare ? [against(`this reader in ${options.compare}`, ratio(COMPARED), undefined)] : []),
+    atLeast('C iterparse + json', ratio(ITERPARSE), 1.45),
+    atLeast('pyTenable NessusReportv2', undefined, 5),
+    atLeast('xml2js, whole document', ratio(XML2JS), 4.4),
+    atLeast('bare C expat pass', ratio(EXPAT), 0.36),
+    atLeast('C expat pass with empty Python handlers', ratio(EXPAT_HANDLERS), undefined),
+    atLeast('saxes with empty handlers', ratio(SAXES), undefined),
+    ...(options.compare ? [atLeast(`this reader in ${options.compare}`, ratio(COMPARED), undefined)] : []),
   ]);
   say('');
   if (options.large) await measureMemory(peak);
   else
-    table([['peak memory', 'measured', 'target', ''], memoryRow(`${megabytes(made.bytes)} MB`, peak, 150)]);
+    table([
+      ['peak memory', 'measured', 'target', ''],
+      atMost(`${megabytes(made.bytes)} MB`, peak / MEGABYTE, 150, ' MB'),
+    ]);
 }
 
 /** Memory at sizes that nobody else is asked to read. */
 async function measureMemory(peak) {
-  const rows = [['peak memory', 'measured', 'target', ''], memoryRow(`${megabytes(size)} MB`, peak, 150)];
+  const rows = [
+    ['peak memory', 'measured', 'target', ''],
+    atMost(`${megabytes(size)} MB`, peak / MEGABYTE, 150, ' MB'),
+  ];
   const reader = { name: READER, command: process.execPath, args: [here('baselines/reader.mjs')] };
   for (const [label, shape] of [
     ['1 GB', { bytes: 1024 * MEGABYTE }],
@@ -114,8 +117,9 @@ async function measureMemory(peak) {
     for (let round = 0; round < 3; round += 1) measured.push(await measure(reader, file));
     await rm(file);
     const most = Math.max(...measured.map(({ peakBytes }) => peakBytes));
-    rows.push(memoryRow(label, most, 150));
-    if (label === '1 GB') rows.push(memoryRow(`growth from ${megabytes(size)} MB to 1 GB`, most - peak, 10));
+    rows.push(atMost(label, most / MEGABYTE, 150, ' MB'));
+    if (label === '1 GB')
+      rows.push(atMost(`growth from ${megabytes(size)} MB to 1 GB`, most - peak / MEGABYTE, 10, ' MB'));
   }
   table(rows);
 }
@@ -151,23 +155,6 @@ function choose(python, bytes) {
   return contestants;
 }
 
-async function findPython() {
-  for (const command of ['python3', 'python']) {
-    try {
-      const { stdout } = await run(command, ['--version']);
-      return { command, version: stdout.trim() };
-    } catch {
-      // the other name
-    }
-  }
-  return undefined;
-}
-
-async function measure({ command, args, after = [] }, file) {
-  const { stdout } = await run(command, [...args, file, ...after], { timeout: CHILD_TIMEOUT_MS });
-  return JSON.parse(stdout);
-}
-
 /** Contestants that make lines must have made the same ones. */
 function checkSameJob(results, items) {
   const chars = results.get(READER)[0].chars;
@@ -182,40 +169,19 @@ function checkSameJob(results, items) {
 function printContestants(results, bytes) {
   const rows = [['', 'median s', 'fastest s', 'MB/s', 'CPU s', 'peak MB']];
   for (const [name, measured] of results) {
-    const seconds = median(measured, 'seconds');
+    const seconds = medianOf(measured, 'seconds');
     rows.push([
       name,
       seconds.toFixed(2),
       Math.min(...measured.map((facts) => facts.seconds)).toFixed(2),
       (bytes / MEGABYTE / seconds).toFixed(0),
-      median(measured, 'cpuSeconds').toFixed(2),
+      medianOf(measured, 'cpuSeconds').toFixed(2),
       megabytes(Math.max(...measured.map(({ peakBytes }) => peakBytes))),
     ]);
   }
   table(rows);
 }
 
-function median(measured, key) {
-  const sorted = measured.map((facts) => facts[key]).sort((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
-}
-
-function against(name, measured, target) {
-  const verdict =
-    measured === undefined || target === undefined ? '' : measured >= target ? 'reached' : 'MISSED';
-  return [name, measured?.toFixed(2) ?? 'not measured', target === undefined ? '' : `≥ ${target}`, verdict];
-}
-
-function memoryRow(name, bytes, most) {
-  return [name, `${megabytes(bytes)} MB`, `≤ ${most} MB`, bytes <= most * MEGABYTE ? 'reached' : 'MISSED'];
-}
-
-function table(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  for (const row of rows)
-    say(
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
-        .join('  '),
-    );
+function medianOf(measured, key) {
+  return median(measured.map((facts) => facts[key]));
 }

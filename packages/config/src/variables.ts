@@ -169,7 +169,7 @@ export const VARIABLES = {
 
   RESULTS_MEMORY_MB: define(
     'Results',
-    whole(64, 1_048_576),
+    whole(128, 1_048_576),
     '192',
     'Memory for questions about results, and for storing them, megabytes; what needs more uses the disk',
   ),

@@ -18,7 +18,14 @@ import {
 import { detached } from './detached.js';
 import { openFindingsEngine } from './engine.js';
 import { FILES, FORMAT_VERSION, type ResultFacts, removeFacts, writeFacts } from './facts.js';
-import { createSplitter, type FindingSplitter, hasSeverity, identityOf, severityOf } from './finding.js';
+import {
+  createSplitter,
+  type Fields,
+  type FindingSplitter,
+  hasSeverity,
+  identityOf,
+  severityOf,
+} from './finding.js';
 import { hostKey } from './host-key.js';
 import { collectHost, SEVERITY_LEVELS, type SeverityCounts } from './host-quality.js';
 import { countPlugins } from './plugin-counts.js';
@@ -26,7 +33,7 @@ import { readPreferences } from './preferences.js';
 import { readExport } from './read-export.js';
 import type { PluginCount } from './render-input.js';
 import { createStage, type Stage } from './stage.js';
-import { publishTables, TABLES, type TableName, tableFile, toRow, writeTable } from './tables.js';
+import { addFields, publishTables, TABLES, type TableName, tableFile, writeTable } from './tables.js';
 import { judge, type ScanVerdict } from './verdict.js';
 
 /** What was asked of the scan whose export this is: the verdict measures the results by it. */
@@ -143,8 +150,11 @@ export async function storeFindings(input: IngestInput): Promise<ResultFacts> {
   const stagedFacts = part(FILES.facts);
   try {
     const counted = await stageFindings(raw, input.scanType, stages);
-    const preferences = await readBeginning(raw);
-    const topPlugins = await writeTables(input.memoryMb, stages, tables);
+    // DuckDB has threads of its own, and ours is free meanwhile
+    const [preferences, topPlugins] = await Promise.all([
+      readBeginning(raw),
+      writeTables(input.memoryMb, stages, tables),
+    ]);
     const facts = await gatherFacts(input, counted, preferences, topPlugins, tables);
     await writeFacts(stagedFacts, facts);
     // tables first: the facts say that they are there
@@ -216,7 +226,7 @@ async function stageFindings(
       split: splitterFor({ name, uuid, ip }, known.blocks - 1),
       no: known.no,
       key: hostKey(name),
-      ipKey: ip === undefined ? undefined : hostKey(ip),
+      ipKey: ip === undefined ? undefined : ip === name ? hostKey(name) : hostKey(ip),
     };
   };
 
@@ -242,12 +252,12 @@ async function stageFindings(
         const { plugin, pluginFields, fields: own, checkKey } = current.split(item);
         if (pluginFields) {
           noteFields(pluginFields);
-          stages.plugins.add({ plugin_ref: plugin.ref, ...toRow(pluginFields, onExtra) });
+          stages.plugins.add(addFields({ plugin_ref: plugin.ref }, pluginFields, onExtra));
         }
         noteFields(own);
         host.finding(own);
         if (!hasSeverity(own)) withoutSeverity += 1;
-        stages.findings.add({
+        const row: Fields = {
           ord: total,
           plugin_ref: plugin.ref,
           host_no: current.no,
@@ -257,8 +267,8 @@ async function stageFindings(
           port_no: wholeNumber(own.port, 65_535),
           plugin_no: wholeNumber(own.plugin_id, Number.MAX_SAFE_INTEGER),
           check_key: checkKey,
-          ...toRow(own, onExtra),
-        });
+        };
+        stages.findings.add(addFields(row, own, onExtra));
         total += 1;
       },
       onHostEnd() {

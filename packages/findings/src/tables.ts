@@ -40,7 +40,7 @@ const COLUMNS: Readonly<Record<TableName, readonly (readonly [name: string, type
     ['port_no', 'INTEGER'],
     ['plugin_no', 'BIGINT'],
     // identifies the check on its host
-    ['check_key', 'UBIGINT'],
+    ['check_key', 'BIGINT'],
     ...fieldColumns('finding'),
     ['extra', 'JSON'],
   ],
@@ -74,9 +74,8 @@ export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** One row of a table of fields: what fits goes to its column, everything else to `extra`. */
-export function toRow(fields: Readonly<Fields>, onExtra: (field: string) => void): Fields {
-  const row: Fields = {};
+/** Adds fields to a row: what fits goes to its column, everything else to `extra`. */
+export function addFields(row: Fields, fields: Readonly<Fields>, onExtra: (field: string) => void): Fields {
   let extra: Fields | undefined;
   for (const name in fields) {
     const value = fields[name];

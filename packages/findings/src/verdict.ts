@@ -245,6 +245,7 @@ function troubleshoot(
 
 /** Targets of which nothing came back. Of ranges and networks nobody expects every address to answer, but one. */
 function missingTargets(targets: readonly Target[], hosts: readonly HostQuality[]): readonly string[] {
+  if (targets.length === 0) return [];
   const found = new Set(
     hosts.flatMap((host) => [host.host, host.ip ?? '', ...host.aliases].map((text) => text.toLowerCase())),
   );
