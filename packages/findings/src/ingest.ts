@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuthenticationStatus,
@@ -95,7 +95,14 @@ const TOLD_PREFERENCES = [
  */
 export async function ingestExport(input: IngestInput): Promise<IngestResult> {
   await removeFacts(input.taskDir);
+  await removeStaged(input.taskDir);
   return toResult(await storeFindings(input));
+}
+
+/** What a run that crashed has left half-made; it can be as large as the export. */
+async function removeStaged(taskDir: string): Promise<void> {
+  for (const name of await readdir(taskDir))
+    if (name.startsWith('.') && name.endsWith('.part')) await rm(join(taskDir, name), { force: true });
 }
 
 /** What a task's record says of its results. */

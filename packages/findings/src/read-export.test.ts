@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { SaxesParser } from 'saxes';
 import { decodeXml } from './decode.js';
-import { readExport, takeShortcuts } from './read-export.js';
+import { readExport } from './read-export.js';
+import { takeShortcuts } from './saxes-shortcuts.js';
 
 type Event = readonly unknown[];
 

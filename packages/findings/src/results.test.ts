@@ -257,6 +257,8 @@ describe('results', () => {
     const raw = join(directory, 'scan_native.nessus');
     try {
       await writeFile(raw, exportOf(ITEMS));
+      // what a worker left that was killed while it wrote
+      await writeFile(join(directory, '.findings.ndjson.0000.part'), '{');
       await ingestExport(input);
       await writeFile(raw, exportOf(ITEMS).slice(0, 2_000));
       await expect(ingestExport(input)).rejects.toMatchObject({ code: 'invalid_export' });

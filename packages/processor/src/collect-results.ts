@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseTargets, ScannerError } from '@scanmq/contract';
-import { type IngestResult, ingestExport } from '@scanmq/findings';
+import { FILES, type IngestResult, ingestExport } from '@scanmq/findings';
 import { taskDirectory } from '@scanmq/queue';
 import { sleep } from './interruption.js';
 import { patiently, type RunContext } from './run-context.js';
@@ -15,9 +15,6 @@ const EXPORTS = 3;
 const EXPORT_LOOK_MS = 2_000;
 /** Small exports are ready within seconds, very large ones take tens of minutes. */
 const EXPORT_READY_MS = 60 * 60_000;
-
-/** Name of the raw export in the directory of a task (contract section 7). */
-export const RAW_EXPORT = 'scan_native.nessus';
 
 /**
  * Exports the run, streams the bytes to disk, reads and checks them, and stores the findings.
@@ -88,7 +85,7 @@ async function exportToDisk(
   }
   await ctx.report(97, ctx.checkpoint().ended_as ?? 'completed');
 
-  const temporary = join(directory, `.${RAW_EXPORT}.part`);
+  const temporary = join(directory, `.${FILES.raw}.part`);
   const hash = createHash('sha256');
   let bytes = 0;
   const counted = new Transform({
@@ -109,7 +106,7 @@ async function exportToDisk(
       : failed(`The download of the export broke off after ${bytes} bytes.`);
   }
   await flushToDisk(temporary);
-  await rename(temporary, join(directory, RAW_EXPORT));
+  await rename(temporary, join(directory, FILES.raw));
   return { bytes, sha256: hash.digest('hex') };
 }
 

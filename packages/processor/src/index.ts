@@ -1,4 +1,3 @@
-export { RAW_EXPORT } from './collect-results.js';
 export {
   type HealthByInstance,
   launchableInstances,
