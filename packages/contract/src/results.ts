@@ -35,6 +35,15 @@ export const AUTHENTICATION_STATUSES = ['success', 'partial', 'failed', 'not_app
 export const authenticationStatusSchema = z.enum(AUTHENTICATION_STATUSES);
 export type AuthenticationStatus = z.infer<typeof authenticationStatusSchema>;
 
+/** Compliance checks by result; they are findings too, a check that is met one of severity info or low. */
+export const complianceCountsSchema = z.object({
+  passed: z.number().int(),
+  failed: z.number().int(),
+  warning: z.number().int(),
+  other: z.number().int(),
+});
+export type ComplianceCounts = z.infer<typeof complianceCountsSchema>;
+
 export const resultsSummarySchema = z.object({
   hosts_scanned: z.number().int().meta({ description: 'Hosts in the export' }),
   total_vulnerabilities: z.number().int().meta({ description: 'Findings of severity low and above' }),
@@ -45,6 +54,10 @@ export const resultsSummarySchema = z.object({
     .number()
     .int()
     .meta({ description: 'Findings of plugins that speak about credentials (nessus-api.md section 9.7)' }),
+  compliance: complianceCountsSchema
+    .nullable()
+    .default(null)
+    .meta({ description: 'Compliance checks by result; null when there are none' }),
 });
 export type ResultsSummary = z.infer<typeof resultsSummarySchema>;
 

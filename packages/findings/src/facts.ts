@@ -3,6 +3,7 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   authenticationStatusSchema,
+  complianceCountsSchema,
   qualitySchema,
   scanTypeSchema,
   severityBreakdownSchema,
@@ -29,6 +30,7 @@ const resultFactsSchema = z.object({
   report_name: z.string(),
   total_findings: z.number(),
   severities: severityBreakdownSchema,
+  compliance: complianceCountsSchema.nullable(),
   top_plugins: z.array(
     z.object({
       plugin_id: z.string(),

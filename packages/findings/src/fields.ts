@@ -36,7 +36,9 @@ export const FIELDS: readonly Field[] = [
   ...field('plugin', 'text', ['plugin_name', 'plugin_family']),
   ...field('finding', 'text', ['severity', 'port', 'svc_name', 'protocol']),
   ...field('finding', 'number', ['cvss_score']),
+  // of compliance items: which check, and how it came out; the same for exports of any age
   ...field('finding', 'switch', ['compliance']),
+  ...field('finding', 'text', ['compliance_check', 'compliance_result']),
   ...field('plugin', 'text', ['synopsis', 'description', 'solution', 'see_also', 'risk_factor']),
   ...field('plugin', 'list', [
     'cve',
@@ -110,6 +112,8 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   'protocol',
   'cvss_score',
   'attachment_name',
+  'compliance_check',
+  'compliance_result',
 ]);
 
 /** The field that an element of ReportItem becomes. */

@@ -29,6 +29,9 @@ export interface PluginPart {
   readonly cvssScore: number | undefined;
   /** Tells compliance checks of one plugin apart (nessus-api.md section 9.5); empty for other plugins. */
   readonly check: string;
+  /** What people call it, and its result where the text of the plugin has it; empty otherwise. */
+  readonly checkName: string;
+  readonly checkResult: string;
   readonly compliance: boolean;
 }
 
@@ -72,7 +75,12 @@ export function createSplitter(): (host: HostIdentity, block?: number) => Findin
       fields.finding_id = hash('sha256', `${identity}\u0000${check}\u0000${repeat}`, 'hex').slice(0, 32);
       if (item.attachmentNames.length > 0) fields.attachment_name = [...item.attachmentNames];
       if (plugin.cvssScore !== undefined) fields.cvss_score = plugin.cvssScore;
-      if (plugin.compliance || hasComplianceField(fields)) fields.compliance = true;
+      if (plugin.compliance || hasComplianceField(fields)) {
+        fields.compliance = true;
+        if (plugin.checkName !== '') fields.compliance_check = plugin.checkName;
+        const result = fields['cm:compliance-result'] ?? (plugin.checkResult || undefined);
+        if (typeof result === 'string') fields.compliance_result = result.trim().toUpperCase();
+      }
       return { plugin, pluginFields, fields, checkKey: checkKey(check, repeat) };
     };
   };
@@ -178,15 +186,22 @@ function readPluginFields(item: RawItem): Fields {
 }
 
 function describePlugin(ref: number, fields: Fields): PluginPart {
-  const check =
-    fields['cm:compliance-check-id'] ?? fields['cm:compliance-check-name'] ?? complianceTitle(fields);
+  const old = oldCheck(fields);
+  const name = textOf(fields['cm:compliance-check-name']) || old.name;
   return {
     ref,
     cvssScore: firstNumber(fields, ['cvss3_base_score', 'cvssv3', 'cvss_base_score', 'cvss']),
-    check: check === undefined ? '' : detached(String(check)),
+    check: detached(textOf(fields['cm:compliance-check-id']) || name),
+    checkName: detached(name),
+    checkResult: detached(old.result),
     // told by family in older exports, by elements in newer ones (nessus-api.md section 9.5)
     compliance: fields.plugin_family === 'Policy Compliance' || hasComplianceField(fields),
   };
+}
+
+function textOf(value: unknown): string {
+  const first: unknown = [value].flat()[0];
+  return typeof first === 'string' ? first.trim() : '';
 }
 
 function addValue(fields: Fields, name: string, text: string): void {
@@ -230,11 +245,13 @@ function hasComplianceField(fields: Fields): boolean {
   return false;
 }
 
-/** Older compliance items tell their check only in the first line of the description. */
-function complianceTitle(fields: Fields): string | undefined {
-  if (fields.plugin_family !== 'Policy Compliance' || typeof fields.description !== 'string')
-    return undefined;
-  return /^\s*"([^"]{1,500})"/.exec(fields.description)?.[1];
+/** Older compliance items tell check and result only in the first line of the description: `"1.1 Ensure X" : [FAILED]`. */
+function oldCheck(fields: Fields): { readonly name: string; readonly result: string } {
+  const [, name = '', result = ''] =
+    fields.plugin_family === 'Policy Compliance' && typeof fields.description === 'string'
+      ? (/^\s*"([^"]{1,500})"(?:\s*:\s*\[([A-Z]{1,20})\])?/.exec(fields.description) ?? [])
+      : [];
+  return { name, result };
 }
 
 /** False where the export gives no severity, or one that nobody knows. */

@@ -8,6 +8,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuthenticationStatus,
+  type ComplianceCounts,
   type HostQuality,
   parseTarget,
   type Quality,
@@ -116,6 +117,7 @@ export function toResult(facts: ResultFacts): IngestResult {
       severity_breakdown: facts.severities,
       file_size_kb: Math.round((facts.export_bytes / 1024) * 10) / 10,
       auth_plugins_found: facts.credential_findings,
+      compliance: facts.compliance,
     },
     scanType: facts.scan_type,
     authenticationStatus: facts.authentication_status,
@@ -136,6 +138,7 @@ interface Counted {
   readonly severities: SeverityCounts;
   readonly withoutSeverity: number;
   readonly credentialFindings: number;
+  readonly compliance: ComplianceCounts | null;
   readonly fields: ReadonlySet<string>;
   readonly extraFields: ReadonlySet<string>;
   readonly hosts: readonly HostQuality[];
@@ -215,6 +218,7 @@ async function stageFindings(
   let withoutSeverity = 0;
   let total = 0;
   let credentialFindings = 0;
+  let compliance: ComplianceCounts | null = null;
 
   let name = '';
   let uuid: string | undefined;
@@ -264,6 +268,10 @@ async function stageFindings(
         noteFields(own);
         host.finding(own);
         if (!hasSeverity(own)) withoutSeverity += 1;
+        if (typeof own.compliance_check === 'string') {
+          compliance ??= { passed: 0, failed: 0, warning: 0, other: 0 };
+          compliance[complianceOutcome(own.compliance_result)] += 1;
+        }
         const row: Fields = {
           ord: total,
           plugin_ref: plugin.ref,
@@ -312,10 +320,24 @@ async function stageFindings(
     severities,
     withoutSeverity,
     credentialFindings,
+    compliance,
     fields,
     extraFields,
     hosts,
   };
+}
+
+function complianceOutcome(result: unknown): keyof ComplianceCounts {
+  switch (result) {
+    case 'PASSED':
+      return 'passed';
+    case 'FAILED':
+      return 'failed';
+    case 'WARNING':
+      return 'warning';
+    default:
+      return 'other';
+  }
 }
 
 function wholeNumber(value: unknown, max: number): number | null {
@@ -353,6 +375,7 @@ async function gatherFacts(
     report_name: counted.reportName,
     total_findings: counted.total,
     severities: counted.severities,
+    compliance: counted.compliance,
     top_plugins: [...topPlugins],
     credential_findings: counted.credentialFindings,
     fields: [...counted.fields].sort(),

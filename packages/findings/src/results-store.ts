@@ -8,6 +8,7 @@ import type {
 import { type ComparedTask, compareResults, comparisonItems } from './compare.js';
 import type { EngineOptions, FindingsEngine } from './engine.js';
 import { openFindingsEngine } from './engine.js';
+import { createRebuilder } from './rebuild.js';
 import { openResults, type Results, type ResultsOptions } from './results.js';
 import { type SearchedTask, searchFindings } from './search.js';
 import { createSelectionCache } from './selection.js';
@@ -36,11 +37,11 @@ const SELECTIONS_SHARE = 0.125;
 /** Opens a store; one per process. */
 export async function createResultsStore(options: EngineOptions): Promise<ResultsStore> {
   const engine = await openFindingsEngine(options);
+  const rebuild = createRebuilder(options.memoryMb);
   const selections = createSelectionCache(options.memoryMb * 1024 * 1024 * SELECTIONS_SHARE);
   return {
     engine,
-    open: (taskDir, resultsOptions) =>
-      openResults({ engine, selections, memoryMb: options.memoryMb }, taskDir, resultsOptions),
+    open: (taskDir, resultsOptions) => openResults({ engine, selections, rebuild }, taskDir, resultsOptions),
     compare: (base, head, query) => compareResults({ engine, selections }, base, head, query),
     comparisonItems: (base, head, query, most) =>
       comparisonItems({ engine, selections }, base, head, query, most),

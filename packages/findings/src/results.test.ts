@@ -321,6 +321,27 @@ describe('a finding', () => {
     });
   });
 
+  it('of a compliance check says which check, and how it came out, in exports of any age', async () => {
+    const check = (inner: string): string =>
+      item(inner, 'severity="3" pluginID="21157" port="0" protocol="tcp" pluginFamily="Policy Compliance"');
+    const findings = await findingsOf(
+      `<ReportHost name="h">${check('<description>"1.1 Old check" : [FAILED]\n\ndetails</description>')}${check(
+        '<cm:compliance-check-name>2.2 New check</cm:compliance-check-name><cm:compliance-result>passed</cm:compliance-result>',
+      )}${check('<description>a summary</description>')}</ReportHost>`,
+    );
+    expect(
+      findings.map(({ compliance, compliance_check, compliance_result }) => [
+        compliance,
+        compliance_check,
+        compliance_result,
+      ]),
+    ).toEqual([
+      [true, '1.1 Old check', 'FAILED'],
+      [true, '2.2 New check', 'PASSED'],
+      [true, undefined, undefined],
+    ]);
+  });
+
   it('has the id that it had in another export, and repeats have ids of their own', async () => {
     const host = `<ReportHost name="H">${item('')}${item('')}</ReportHost>`;
     const ids = async (report: string): Promise<unknown[]> =>

@@ -1,5 +1,4 @@
 /** Asking the results of one task (contract section 4): filters, then sorting and paging, then the fields. */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Filters,
@@ -10,14 +9,13 @@ import {
   type ResultProfile,
   type ResultsAnswer,
   type ResultsQuery,
-  ScanmqError,
 } from '@scanmq/contract';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { FindingsEngine, Row } from './engine.js';
-import { FILES, knownFields, type ResultFacts, readFacts } from './facts.js';
+import { knownFields, type ResultFacts, readFacts } from './facts.js';
 import { type Condition, readFilters } from './filters.js';
 import type { Finding } from './finding.js';
-import { type ScanFacts, storeFindings } from './ingest.js';
+import type { ScanFacts } from './ingest.js';
 import { countPlugins } from './plugin-counts.js';
 import type { HostCount, PluginCount } from './render-input.js';
 import { createFindingReader, type TableFiles, type WantedFields } from './rows.js';
@@ -39,8 +37,8 @@ export interface ResultsOptions {
 export interface ResultsTools {
   readonly engine: FindingsEngine;
   readonly selections: SelectionCache;
-  /** Memory for deriving results anew, megabytes. */
-  readonly memoryMb: number;
+  /** Derives results anew, once for however many ask at the same time. */
+  readonly rebuild: (taskDir: string, scan: ScanFacts) => Promise<ResultFacts>;
 }
 
 export interface HostRow {
@@ -90,7 +88,7 @@ export async function openResults(
   options: ResultsOptions,
 ): Promise<Results> {
   const { engine, selections } = tools;
-  const facts = (await readFacts(taskDir)) ?? (await rebuild(tools.memoryMb, taskDir, options.scan));
+  const facts = (await readFacts(taskDir)) ?? (await tools.rebuild(taskDir, options.scan));
   const known = knownFields(facts);
   const storage: Storage = { extraFields: new Set(facts.extra_fields) };
   const files: TableFiles = {
@@ -316,12 +314,6 @@ function upTo(end: number, from = 0): Selection {
   const places = new Int32Array(Math.max(0, end - from));
   for (let i = 0; i < places.length; i += 1) places[i] = from + i;
   return places;
-}
-
-async function rebuild(memoryMb: number, taskDir: string, scan: ScanFacts): Promise<ResultFacts> {
-  const raw = await stat(join(taskDir, FILES.raw)).catch(() => undefined);
-  if (raw === undefined) throw new ScanmqError('not_found', 'The results of this task are no longer stored.');
-  return await storeFindings({ memoryMb, taskDir, ...scan });
 }
 
 /** The fields asked for, in their order; one that the finding lacks is left out. */

@@ -247,6 +247,13 @@ describe.each(valid.filter(({ expected }) => expected.has_report))('$name', ({ b
         expected.compliance_results,
       );
       expect(new Set(findings.flatMap((finding) => finding.cve ?? [])).size).toBe(expected.cves);
+      const complianceResults = expected.compliance_results;
+      if (Object.keys(complianceResults).length > 0)
+        expect(summary.compliance).toMatchObject({
+          passed: complianceResults.PASSED ?? 0,
+          failed: complianceResults.FAILED ?? 0,
+          warning: complianceResults.WARNING ?? 0,
+        });
       // field for field what the reader, whose figures are checked above, finds in the file
       expect(findings).toEqual(await findingsOf(bytes));
       const { hosts } = await results.hosts({ limit: 1_000 });

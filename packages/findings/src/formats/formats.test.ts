@@ -45,6 +45,7 @@ const SUMMARY: ResultsSummary = {
   severity_breakdown: { critical: 0, high: 0, medium: 0, low: 0, info: 0 },
   file_size_kb: 1,
   auth_plugins_found: 0,
+  compliance: null,
 };
 
 const TASK: RenderedTask = {

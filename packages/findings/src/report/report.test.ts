@@ -94,6 +94,7 @@ function input(findings: readonly Finding[], text = 'x', over: Partial<ReportInp
       severity_breakdown: { critical: 0, high: findings.length, medium: 0, low: 0, info: 0 },
       file_size_kb: 1,
       auth_plugins_found: 0,
+      compliance: null,
     },
     quality: quality('limited', text),
     total: findings.length,
