@@ -1,5 +1,5 @@
 /** Tools, free of any MCP SDK: the adapters on the wire only carry them. */
-import { parseOrThrow } from '@scanmq/contract';
+import { importedSchema, parseOrThrow, qualitySchema, scanStatusSchema } from '@scanmq/contract';
 import { z } from 'zod';
 
 export interface ToolContext {
@@ -68,16 +68,34 @@ export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition:
   };
 }
 
+/** Parts of answers that many tools have, described by the fields that matter most; the answers have all of them. */
+const BRIEFLY: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
+  [qualitySchema, ['verdict', 'reasons']],
+  [importedSchema, ['source']],
+  [scanStatusSchema, ['task_id', 'status', 'progress', 'name', 'targets', 'created_at', 'quality']],
+]);
+
 /** JSON schema without what costs a model tokens and tells it nothing: bounds of every integer, patterns of dates. */
 function toSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io,
-    override({ jsonSchema }) {
+    override({ zodSchema, jsonSchema, path }) {
+      // only where it is a part: a tool whose answer it is tells all of it
+      const shown = io === 'output' && path.length > 0 ? BRIEFLY.get(zodSchema) : undefined;
+      if (shown && jsonSchema.properties) {
+        jsonSchema.properties = Object.fromEntries(
+          Object.entries(jsonSchema.properties).filter(([name]) => shown.includes(name)),
+        );
+      }
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      // answers may gain fields; a client that validates must not refuse them then
-      if (io === 'output') delete jsonSchema.additionalProperties;
+      // answers may gain fields; a client that validates must not refuse them then. That all fields are always there is
+      // true, and costs a model six hundred tokens to be told
+      if (io === 'output') {
+        if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+        delete jsonSchema.required;
+      }
     },
   });
   return rest;
