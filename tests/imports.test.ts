@@ -139,6 +139,26 @@ describe('an uploaded export', () => {
     expect(await readdir(running.dataDir)).toEqual([task.task_id]);
   });
 
+  it('is read by another worker when the one that had it is killed', async () => {
+    service = await createService({ redisUrl: REDIS_URL });
+    const { url } = await service.startGateway();
+    const rest = restClient(url);
+    const worker = await service.startWorker();
+    const begun = worker.event('run.begun');
+    const { task_id: taskId } = (await (
+      await fetch(`${url}/api/v1/imports`, { method: 'POST', body: new Uint8Array(SAMPLE) })
+    ).json()) as { task_id: string };
+    await begun;
+    worker.kill('SIGKILL');
+    await worker.ended;
+    await service.startWorker();
+    const task = await rest.ended(taskId);
+    expect(task).toMatchObject({ status: 'completed', results_summary: { total_findings: EXPECTED.items } });
+    expect((await readdir(join(service.dataDir, taskId))).filter((name) => name.endsWith('.part'))).toEqual(
+      [],
+    );
+  });
+
   it('that is no export becomes a dead letter which says why, and its bytes are kept', async () => {
     const { rest, url } = await start();
     const { task_id: taskId } = (await (
