@@ -1,5 +1,6 @@
 /** DuckDB, bounded: the one place that opens it. It only ever reads and writes Parquet files and spills to its own folder. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
@@ -33,10 +34,10 @@ const QUERY_TIMEOUT_MS = 60_000;
 
 /**
  * Opens an engine; one per process.
- * Spilled data lies in a folder of its own below the system's temporary folder, removed by `close`.
+ * Spilled data lies in a private folder below the system's temporary folder, made when it is needed, removed by `close`.
  */
 export async function openFindingsEngine(options: EngineOptions): Promise<FindingsEngine> {
-  const spill = await mkdtemp(join(tmpdir(), 'scanmq-spill-'));
+  const spill = join(await privateFolder(), `${process.pid}-${randomBytes(4).toString('hex')}`);
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: `${options.memoryMb}MB`,
     threads: String(options.threads),
@@ -141,10 +142,23 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
   };
 }
 
+/** One for all processes of this user: a process that is killed must not leave an empty folder each time. */
+async function privateFolder(): Promise<string> {
+  const uid = process.getuid?.();
+  const shared = join(tmpdir(), `scanmq-spill-${uid ?? 'user'}`);
+  await mkdir(shared, { mode: 0o700 }).catch(() => undefined);
+  const found = await lstat(shared);
+  const ours =
+    found.isDirectory() && (uid === undefined || (found.uid === uid && (found.mode & 0o077) === 0));
+  // somebody else was there first
+  return ours ? shared : await mkdtemp(join(tmpdir(), 'scanmq-spill-'));
+}
+
 type Connection = Awaited<ReturnType<DuckDBInstance['connect']>>;
 
 function describe(error: unknown, timeoutMs: number): unknown {
-  const message = error instanceof Error ? error.message : '';
+  const message =
+    typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : '';
   if (/INTERRUPT/i.test(message))
     return new ScanmqError(
       'unavailable',
