@@ -1,6 +1,8 @@
 /** What users do with results over REST: page, filter, download, report, compare, search. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { ScanStatus } from '@scanmq/contract';
 import { createService, restClient, type TestService } from '@scanmq/testkit';
 import { parseStringPromise } from 'xml2js';
@@ -165,6 +167,38 @@ describe('two tasks', () => {
       code: 'invalid_request',
       errors: [expect.objectContaining({ path: expect.any(String) })],
     });
+  });
+});
+
+describe('the tools', () => {
+  it('search and compare as REST does', async () => {
+    const mcp = new Client({ name: 'test', version: '1' });
+    await mcp.connect(new StreamableHTTPClientTransport(new URL(`${rest.url}/mcp`)));
+    try {
+      const call = async (name: string, args: Record<string, unknown>) =>
+        await mcp.callTool({ name, arguments: args });
+      const found = await call('search_findings', { group_by: 'severity' });
+      expect(found.structuredContent).toEqual(
+        (await rest.call('GET', '/api/v1/findings?group_by=severity')).json(),
+      );
+      const tasks = { base_task_id: first.task_id, head_task_id: second.task_id };
+      const compared = await call('compare_scans', { ...tasks, status: 'new', limit: 3 });
+      expect(compared.structuredContent).toEqual(
+        (
+          await rest.call(
+            'GET',
+            `/api/v1/scans/${second.task_id}/compare/${first.task_id}?status=new&limit=3`,
+          )
+        ).json(),
+      );
+      const refused = await call('compare_scans', { ...tasks, severity: 'awful' });
+      expect([refused.isError, JSON.stringify(refused.content)]).toEqual([
+        true,
+        expect.stringContaining('invalid_request'),
+      ]);
+    } finally {
+      await mcp.close();
+    }
   });
 });
 

@@ -32,13 +32,11 @@ export const scanImportRequestSchema = z.strictObject({
   scanner: z.string().min(1).max(130).meta({
     description: 'Scanner that has it: pool:instance, or the instance alone where only one is so called',
   }),
-  scan_id: z.coerce
-    .number()
-    .int()
+  scan_id: z
+    .int('expected the id of a scan, a whole number')
     .positive()
     .meta({ description: "Id of the scan, as in the scanner's addresses" }),
-  history_id: z.coerce
-    .number()
+  history_id: z
     .int()
     .positive()
     .optional()

@@ -36,7 +36,10 @@ export const searchParamsSchema = z.strictObject({
   min_cvss: z.coerce.number().min(0).max(10).optional(),
   exploit_available: flag.optional(),
   since: z
-    .union([z.iso.datetime({ offset: true }), z.iso.date()])
+    .union(
+      [z.iso.datetime({ offset: true }), z.iso.date()],
+      'expected a date or time, for example 2026-11-01 or 2026-11-01T08:00:00Z',
+    )
     .optional()
     .meta({ description: 'Only tasks completed at or after this time (ISO 8601)' }),
   latest: flag

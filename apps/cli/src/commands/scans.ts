@@ -125,7 +125,7 @@ export function describe(status: ScanStatus): string {
   const lines = [
     `${status.name} (${status.task_id})`,
     `  status     ${status.status}${status.status === 'running' ? `, ${status.progress} % (${status.scanner_status ?? 'starting'})` : ''}${status.queue_position === null ? '' : `, number ${status.queue_position} in the queue`}`,
-    `  targets    ${status.targets}`,
+    ...(status.targets === '' ? [] : [`  targets    ${status.targets}`]),
     `  scanner    ${status.scanner_pool}${status.scanner_instance === null ? '' : `:${status.scanner_instance}`}${status.simulator ? '  (SIMULATOR: not a real scan)' : ''}`,
   ];
   if (status.error) lines.push(`  error      ${status.error.code}: ${status.error.message}`);
@@ -143,6 +143,11 @@ export function describe(status: ScanStatus): string {
       '',
       severityTable(summary),
       `${summary.hosts_scanned} hosts, ${summary.total_findings} findings`,
+      ...(summary.compliance
+        ? [
+            `compliance checks: ${summary.compliance.passed} passed, ${summary.compliance.failed} failed, ${summary.compliance.warning} with warnings, ${summary.compliance.other} others`,
+          ]
+        : []),
     );
   return `${lines.join('\n')}\n`;
 }
