@@ -1,9 +1,8 @@
 /** Collects each finished scan of a folder that people work in on the scanner (`follow` in scanners.yaml), once. */
 import type { ScannerInstanceConfig } from '@scanmq/config';
 import type { Logger } from '@scanmq/observability';
-import type { QueueSystem } from '@scanmq/queue';
-import type { ScannerRegistry } from '@scanmq/scanners';
-import { finishedRun } from './import-results.js';
+import type { FollowedMark, QueueSystem } from '@scanmq/queue';
+import type { ScannerRegistry, ScanRun, ScanSnapshot } from '@scanmq/scanners';
 import { importScan } from './import-scan.js';
 
 export interface FollowDeps {
@@ -62,11 +61,12 @@ async function followFolder(
   const seen = await queue.followed.seen(instance.instanceKey);
   const tasks: string[] = [];
   for (const scan of scans) {
+    const mark = seen.get(scan.scanId);
     // ours have a task already
-    if (scan.name.includes('[scanmq ') || seen.get(scan.scanId) === scan.changedAt) continue;
-    if (!COLLECTED.has(scan.status)) continue;
-    const run = finishedRun(await scanner.getScan(scan.scanId, undefined, signal), undefined);
-    if (run && COLLECTED.has(run.status)) {
+    if (scan.name.includes('[scanmq ') || mark?.changedAt === scan.changedAt) continue;
+    if (scan.statusClass === 'active') continue;
+    const runs = newRuns(await scanner.getScan(scan.scanId, undefined, signal), mark);
+    for (const run of runs) {
       const { task, replay } = await importScan(
         queue,
         instance,
@@ -77,25 +77,35 @@ async function followFolder(
           description: `Collected from folder '${folder}'.`,
           schema_profile: 'brief',
           // whoever crashes between this and the mark below finds the same task again
-          idempotency_key: `${instance.instanceKey} ${scan.scanId} ${run.uuid}`,
+          idempotency_key: `${instance.instanceKey} ${scan.scanId} ${run.historyId} ${run.uuid}`,
         },
         { followed: true, now: now(), idempotencyTtlMs: REMEMBERED_MS },
         { principal: FOLLOWER },
       );
-      if (!replay) {
-        tasks.push(task.task_id);
-        log.info(
-          {
-            event: 'follow.collected',
-            instance: instance.instanceKey,
-            scan_id: scan.scanId,
-            task_id: task.task_id,
-          },
-          'a finished scan of a followed folder is collected',
-        );
-      }
+      if (replay) continue;
+      tasks.push(task.task_id);
+      log.info(
+        {
+          event: 'follow.collected',
+          instance: instance.instanceKey,
+          scan_id: scan.scanId,
+          task_id: task.task_id,
+        },
+        'a finished scan of a followed folder is collected',
+      );
     }
-    await queue.followed.mark(instance.instanceKey, scan.scanId, scan.changedAt);
+    await queue.followed.mark(instance.instanceKey, scan.scanId, {
+      changedAt: scan.changedAt,
+      historyId: Math.max(mark?.historyId ?? 0, ...runs.map((run) => run.historyId)),
+    });
   }
   return tasks;
+}
+
+/** Finished runs since the last that was collected; of a scan that is seen for the first time only the latest, not its past. */
+function newRuns(scan: ScanSnapshot | undefined, mark: FollowedMark | undefined): readonly ScanRun[] {
+  const finished = scan?.runs.filter((run) => COLLECTED.has(run.status)) ?? [];
+  return mark === undefined || mark.historyId === 0
+    ? finished.slice(-1)
+    : finished.filter((run) => run.historyId > mark.historyId);
 }

@@ -46,7 +46,7 @@ export async function collectImport(ctx: RunContext, imported: Imported): Promis
 }
 
 /** The run asked for, or the latest that has ended. */
-export function finishedRun(
+function finishedRun(
   scan: ScanSnapshot | undefined,
   historyId: number | undefined,
 ): ScanSnapshot['runs'][number] | undefined {

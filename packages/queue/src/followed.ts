@@ -1,11 +1,18 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-/** Which scans of followed folders were looked at, so that only changed ones are asked about again. */
+/** How far a scan of a followed folder was collected. */
+export interface FollowedMark {
+  /** Its last change that was looked at, epoch seconds of the scanner: only changed scans are asked about again. */
+  readonly changedAt: number;
+  /** The last of its runs that was collected; 0 for none. */
+  readonly historyId: number;
+}
+
 export interface FollowedScans {
-  /** Last change that was looked at, epoch seconds of the scanner, by scan id. */
-  seen(instanceKey: string): Promise<ReadonlyMap<number, number>>;
-  mark(instanceKey: string, scanId: number, changedAt: number): Promise<void>;
+  /** By scan id. */
+  seen(instanceKey: string): Promise<ReadonlyMap<number, FollowedMark>>;
+  mark(instanceKey: string, scanId: number, mark: FollowedMark): Promise<void>;
 }
 
 export function createFollowedScans(redis: Redis, keys: Keys): FollowedScans {
@@ -13,11 +20,14 @@ export function createFollowedScans(redis: Redis, keys: Keys): FollowedScans {
     async seen(instanceKey) {
       const fields = await redis.hgetall(keys.followed(instanceKey));
       return new Map(
-        Object.entries(fields).map(([scanId, changedAt]) => [Number(scanId), Number(changedAt)]),
+        Object.entries(fields).map(([scanId, text]) => {
+          const [changedAt = 0, historyId = 0] = text.split(' ').map(Number);
+          return [Number(scanId), { changedAt, historyId }];
+        }),
       );
     },
-    async mark(instanceKey, scanId, changedAt) {
-      await redis.hset(keys.followed(instanceKey), String(scanId), String(changedAt));
+    async mark(instanceKey, scanId, { changedAt, historyId }) {
+      await redis.hset(keys.followed(instanceKey), String(scanId), `${changedAt} ${historyId}`);
     },
   };
 }

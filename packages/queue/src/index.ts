@@ -3,7 +3,7 @@ export { cancelMessage, mayHaveScan } from './cancel.js';
 export type { ConnectionRole } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
 export type { CredentialBox } from './credentials.js';
-export type { FollowedScans } from './followed.js';
+export type { FollowedMark, FollowedScans } from './followed.js';
 export type { HealthStore } from './health-store.js';
 export {
   createKeys,

@@ -23,7 +23,7 @@ export interface Keys {
   credentials(taskId: string): string;
   /** Durations of the last scans of a pool, milliseconds. */
   durations(pool: string): string;
-  /** Scan id → its last change that was looked at, of the folder that an instance follows. */
+  /** Scan id → how far it was collected, of the folder that an instance follows. */
   followed(instanceKey: string): string;
   /** Held by the process that polls the health of an instance now. */
   healthLease(instanceKey: string): string;
