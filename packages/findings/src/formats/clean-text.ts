@@ -4,7 +4,7 @@
  */
 
 /** Everything that Unicode calls control, but tab and line feed; and two code points that XML forbids. */
-const CONTROLS = /(?![\t\n])[\p{Cc}\ufffe\uffff]/gu;
+const CONTROLS = /[^\P{Cc}\t\n]|[\ufffe\uffff]/gu;
 /** With the `u` flag only halves that lack their other half. */
 const LONE_SURROGATES = /\p{Cs}/gu;
 /** Legal inside JSON, but taken for a line end (U+0085, U+2028, U+2029), a command or no character by some readers of it. */
