@@ -1,4 +1,12 @@
 export { ConfigError } from './config-error.js';
+export {
+  cronMistake,
+  type HoursStatus,
+  hoursStatus,
+  isTimeZone,
+  type OpeningHours,
+  type OpeningWindow,
+} from './opening-hours.js';
 export { readScannersConfig, type ScannersSource } from './scanners-file.js';
 export { type Environment, readSettings } from './settings.js';
 export type * from './types.js';

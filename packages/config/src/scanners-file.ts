@@ -4,10 +4,18 @@ import { dirname } from 'node:path';
 import { type InputIssue, poolNameSchema } from '@scanmq/contract';
 import { LineCounter, parseDocument } from 'yaml';
 import { ConfigError } from './config-error.js';
+import {
+  PRINCIPALS,
+  type ReportMistake,
+  readPool,
+  readPrincipals,
+  readTargetLimits,
+  TARGET_LIMITS,
+} from './fleet-rules.js';
 import { fillPlaceholders } from './placeholders.js';
 import { readInstance } from './scanner-instance.js';
 import type { Environment } from './settings.js';
-import type { ScannerInstanceConfig, ScannersConfig, Settings } from './types.js';
+import type { PoolRules, ScannerInstanceConfig, ScannersConfig, Settings } from './types.js';
 
 export type ScannersSource = Pick<Settings, 'scannerConfigFile' | 'maxConcurrentScans'>;
 
@@ -67,7 +75,13 @@ function fromEnvironment(settings: ScannersSource, env: Environment): ScannersCo
     },
   );
   if (!instance) throw new ConfigError('The scanner in the environment', issues);
-  return { pools: new Map([['nessus', [instance]]]), defaultPool: 'nessus' };
+  return {
+    pools: new Map([['nessus', [instance]]]),
+    defaultPool: 'nessus',
+    poolRules: new Map(),
+    targetRules: [],
+    principalRules: new Map(),
+  };
 }
 
 function fromFile(file: string, settings: ScannersSource, env: Environment): ScannersConfig {
@@ -80,22 +94,39 @@ function fromFile(file: string, settings: ScannersSource, env: Environment): Sca
   }
   const issues: InputIssue[] = [];
   const pools = new Map<string, readonly ScannerInstanceConfig[]>();
-  for (const [pool, entries] of Object.entries(document) as [string, unknown][]) {
+  const poolRules = new Map<string, PoolRules>();
+  const report: ReportMistake = (path, message) => void issues.push({ path, message });
+  const fill = (value: unknown, place: string): unknown =>
+    fillPlaceholders(value, env, (path, missing) =>
+      report(
+        [place, ...path].join('.'),
+        `the variable ${missing} is not set; set it, or give a default: \${${missing}:-default}`,
+      ),
+    );
+  const {
+    [TARGET_LIMITS]: targetLimits,
+    [PRINCIPALS]: principals,
+    ...sections
+  } = document as Record<string, unknown>;
+  const targetRules = readTargetLimits(fill(targetLimits ?? [], TARGET_LIMITS), report);
+  const principalRules = readPrincipals(fill(principals ?? {}, PRINCIPALS), report);
+  for (const [pool, section] of Object.entries(sections)) {
     const name = poolNameSchema.safeParse(pool);
     if (!name.success)
       issues.push({ path: pool, message: `expected ${name.error.issues[0]?.message ?? 'a pool name'}` });
-    if (!Array.isArray(entries) || entries.length === 0) {
-      issues.push({ path: pool, message: 'expected a list with at least one instance' });
+    let entries: readonly unknown[] = Array.isArray(section) ? (section as unknown[]) : [];
+    if (section !== null && typeof section === 'object' && !Array.isArray(section)) {
+      const { instances, ...rules } = section as Record<string, unknown>;
+      const read = readPool({ instances: instances ?? [], ...(fill(rules, pool) as object) }, pool, report);
+      if (!read) continue;
+      entries = read.instances;
+      poolRules.set(pool, read.rules);
+    }
+    if (entries.length === 0) {
+      report(pool, 'expected a list with at least one instance, or a mapping with such a list as instances');
       continue;
     }
-    const filled: unknown[] = entries.map((entry: unknown, index) =>
-      fillPlaceholders(entry, env, (path, missing) =>
-        issues.push({
-          path: [`${pool}[${index}]`, ...path].join('.'),
-          message: `the variable ${missing} is not set; set it, or give a default: \${${missing}:-default}`,
-        }),
-      ),
-    );
+    const filled = entries.map((entry, index) => fill(entry, `${pool}[${index}]`));
     const instances = filled.map((entry, index) =>
       readInstance(entry, {
         pool,
@@ -123,7 +154,13 @@ function fromFile(file: string, settings: ScannersSource, env: Environment): Sca
     issues.push({ path: '(file)', message: 'expected at least one pool' });
   if (issues.length > 0) throw new ConfigError(subject, issues);
   const [first = 'nessus'] = pools.keys();
-  return { pools, defaultPool: pools.has('nessus') ? 'nessus' : first };
+  return {
+    pools,
+    defaultPool: pools.has('nessus') ? 'nessus' : first,
+    poolRules,
+    targetRules,
+    principalRules,
+  };
 }
 
 /** @throws ConfigError with line and column of each mistake. The words of the parser quote the file, so they are not used. */

@@ -1,5 +1,6 @@
 /** What the rest of scanmq knows of its configuration: already read, checked and in our units. */
-import type { InstanceKey } from '@scanmq/contract';
+import type { InstanceKey, TargetSet } from '@scanmq/contract';
+import type { OpeningHours } from './opening-hours.js';
 
 /** How to log in to a scanner (nessus-api.md sections 1.2 and 1.4). */
 export type ScannerAuth =
@@ -34,10 +35,41 @@ export interface ScannerInstanceConfig {
   readonly follow: string | undefined;
 }
 
+/** What holds for all instances of a pool. */
+export interface PoolRules {
+  /** Networks and names that it serves; undefined = any. A task that names no pool goes to the one that serves its targets. */
+  readonly networks: TargetSet | undefined;
+  /** Undefined = always open. */
+  readonly hours: OpeningHours | undefined;
+}
+
+/** What holds for scans that touch these targets, whatever pool they run in. */
+export interface TargetRules {
+  /** Shown to whoever waits because of it. */
+  readonly name: string;
+  readonly targets: TargetSet;
+  /** Undefined = no limit. */
+  readonly maxConcurrentScans: number | undefined;
+  readonly hours: OpeningHours | undefined;
+}
+
+/** What holds for the tasks of one principal. */
+export interface PrincipalRules {
+  /** Where several wait, tasks begin in these proportions. */
+  readonly share: number;
+  /** Over all pools; undefined = no limit. */
+  readonly maxConcurrentScans: number | undefined;
+}
+
 export interface ScannersConfig {
   /** In the order of the file; the first is the default pool, unless one is named `nessus`. */
   readonly pools: ReadonlyMap<string, readonly ScannerInstanceConfig[]>;
   readonly defaultPool: string;
+  /** Of those pools that have any. */
+  readonly poolRules: ReadonlyMap<string, PoolRules>;
+  readonly targetRules: readonly TargetRules[];
+  /** By name; `*` stands for all that are not named. */
+  readonly principalRules: ReadonlyMap<string, PrincipalRules>;
 }
 
 export interface RedisSettings {

@@ -1,6 +1,6 @@
 /** Every environment variable: name, form, default and meaning in one table. `.env.example` is made from it. */
 import { resolve } from 'node:path';
-import { parseTarget } from '@scanmq/contract';
+import { badTargetSetEntry } from '@scanmq/contract';
 import { z } from 'zod';
 
 /** Text of a variable → its value. An unset (or empty) variable takes the default, which is text as well. */
@@ -58,18 +58,11 @@ const addresses = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
-function isPolicyEntry(entry: string): boolean {
-  const name = entry.replace(/^(\*\.|\.)/, '');
-  const target = parseTarget(name);
-  // a leading dot makes sense before a name only
-  return target !== undefined && (name === entry || target.kind === 'name');
-}
-
 /** Kept as text: what an entry means is known to the policy that checks targets. */
 const targetList = z.string().transform((text, ctx) => {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
   for (const entry of entries) {
-    if (!isPolicyEntry(entry)) {
+    if (badTargetSetEntry([entry]) !== undefined) {
       ctx.addIssue({
         code: 'custom',
         message: `expected addresses, ranges, networks or names (.example.com = all below it); '${entry.slice(0, 60)}' is none`,

@@ -85,6 +85,8 @@ export async function watchScannersConfig(
 }
 
 /** The order of the pools counts: the first may be the default. */
-function asText({ pools, defaultPool }: ScannersConfig): string {
-  return JSON.stringify([defaultPool, ...pools]);
+function asText(config: ScannersConfig): string {
+  return JSON.stringify(config, (_key, value: unknown) =>
+    value instanceof Map ? [...value] : typeof value === 'bigint' ? String(value) : value,
+  );
 }

@@ -10,5 +10,6 @@ export * from './requests.js';
 export * from './results.js';
 export * from './search.js';
 export * from './states.js';
+export * from './target-set.js';
 export * from './targets.js';
 export * from './tasks.js';

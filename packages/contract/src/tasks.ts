@@ -35,10 +35,47 @@ export const checkpointSchema = z.object({
   history_id: z.number().int().optional(),
   /** The run reached this terminal word of the scanner. */
   ended_as: z.string().optional(),
+  /** We paused the run, and why: only then is it for us to resume it. */
+  paused: z.enum(['asked', 'window']).optional(),
   /** The export lies complete and checked in the store. */
   export: z.object({ bytes: z.number().int(), sha256: z.string() }).optional(),
 });
 export type Checkpoint = z.infer<typeof checkpointSchema>;
+
+/** Why a waiting task is not served next, in terms of what it waits for. */
+export const waitingForSchema = z.object({
+  kind: z.enum(['hold', 'window', 'principal_limit', 'target_limit', 'scanner_full', 'no_scanner']),
+  /** A sentence for people. */
+  reason: z.string(),
+  since: isoTime,
+  /** When it is known: the opening of a window. */
+  until: isoTime.nullable(),
+});
+export type WaitingFor = z.infer<typeof waitingForSchema>;
+
+/** One attempt that failed, for whoever has to find out why. */
+export const failureSchema = z.object({
+  attempt: z.number().int(),
+  at: isoTime,
+  code: z.enum(ERROR_CODE_NAMES),
+  message: z.string(),
+  scanner_instance: z.string().nullable(),
+  nessus_scan_id: z.number().int().nullable(),
+  /** What was asked of the scanner, for example `launch`. */
+  operation: z.string().nullable(),
+  scanner_http_status: z.number().int().nullable(),
+  /** The scanner's own words. */
+  scanner_message: z.string().nullable(),
+});
+export type Failure = z.infer<typeof failureSchema>;
+
+/** A scan of this task that was given up because its scanner went away; another was made elsewhere. */
+export const abandonedScanSchema = z.object({
+  scanner_instance: z.string(),
+  nessus_scan_id: z.number().int().nullable(),
+  at: isoTime,
+  reason: z.string(),
+});
 
 export const troubleshootingSchema = z.object({
   likely_cause: z.string(),
@@ -101,7 +138,9 @@ export const taskRecordSchema = z.object({
   progress: z.number(),
   /** The scanner's own word for the state of the scan. */
   scanner_status: z.string().nullable(),
-  cancel_requested: z.object({ at: isoTime, reason: z.string(), by: z.string() }).nullable(),
+  cancel_requested: z
+    .object({ at: isoTime, reason: z.string(), by: z.string(), keep_results: z.boolean().default(false) })
+    .nullable(),
   error: taskErrorSchema.nullable(),
   authentication_status: authenticationStatusSchema.nullable(),
   validation_warnings: z.array(z.string()),
@@ -110,6 +149,20 @@ export const taskRecordSchema = z.object({
   // records of an earlier version have neither
   quality: qualitySchema.nullable().default(null),
   imported: importedSchema.nullable().default(null),
+  /** Somebody wants it paused: it waits, or its scan is paused on the scanner. */
+  pause_requested: z.object({ at: isoTime, by: z.string() }).nullable().default(null),
+  waiting_for: waitingForSchema.nullable().default(null),
+  /** The last failed attempts, oldest first. */
+  failures: z.array(failureSchema).default([]),
+  abandoned_scans: z.array(abandonedScanSchema).default([]),
+  /** The results are of a scan that was stopped early. */
+  partial_results: z.boolean().default(false),
+  /** Round in which it is served among tasks of the same priority; see `lua/create-task.lua`. */
+  fair_round: z.number().int().default(0),
+  /** Raised by waiting; `priority` is what was asked for. */
+  effective_priority: prioritySchema.nullable().default(null),
+  /** Names of the target limits that its scan counts for while it runs. */
+  target_limits: z.array(z.string()).default([]),
   /** True when a simulator served this task: never to be mistaken for results of a real scanner. */
   simulator: z.boolean(),
 });
@@ -136,12 +189,27 @@ export const scanStatusSchema = z.object({
   completed_at: isoTime.nullable(),
   eta: isoTime.nullable().meta({ description: 'When the scan is expected to end, if that can be told' }),
   queue_position: z.number().int().nullable().meta({ description: '1 = next; null when not waiting' }),
+  estimated_wait_minutes: z
+    .number()
+    .nullable()
+    .meta({ description: 'Until it begins, from recent scans of the pool; null when not waiting or not known' }),
+  waiting_reason: z.string().nullable().meta({ description: 'Why it waits, as a sentence' }),
+  paused: z.boolean().meta({ description: 'Somebody paused it: it goes on after resume' }),
+  priority: prioritySchema.meta({ description: 'As asked for; waiting raises it' }),
+  principal: z.string().meta({ description: 'Who submitted it' }),
+  deadline_at: isoTime.nullable().meta({ description: 'When a running scan is stopped' }),
   error: taskErrorSchema.nullable(),
   authentication_status: authenticationStatusSchema.nullable(),
   validation_warnings: z.array(z.string()),
   results_summary: resultsSummarySchema.nullable(),
   troubleshooting: troubleshootingSchema.nullable(),
   quality: qualitySchema.nullable().meta({ description: 'How far the results can be trusted' }),
+  partial_results: z
+    .boolean()
+    .meta({ description: 'True when the results are those of a scan that was stopped early' }),
+  abandoned_scans: z
+    .array(abandonedScanSchema)
+    .meta({ description: 'Scans given up because their scanner went away; the task was scanned anew elsewhere' }),
   imported: importedSchema
     .nullable()
     .meta({ description: 'Where the results come from that were brought in, not scanned for' }),
@@ -184,7 +252,9 @@ export type CancelAnswer = z.infer<typeof cancelAnswerSchema>;
 /** What users are told of a record. `extras` are facts that are not in the record. */
 export function toScanStatus(
   record: TaskRecord,
-  extras: { eta?: string | null; queue_position?: number | null } = {},
+  extras: Partial<
+    Pick<ScanStatus, 'eta' | 'queue_position' | 'estimated_wait_minutes' | 'waiting_reason'>
+  > = {},
 ): ScanStatus {
   return {
     task_id: record.task_id,
@@ -206,12 +276,20 @@ export function toScanStatus(
     completed_at: record.completed_at,
     eta: extras.eta ?? null,
     queue_position: extras.queue_position ?? null,
+    estimated_wait_minutes: extras.estimated_wait_minutes ?? null,
+    waiting_reason: extras.waiting_reason ?? null,
+    paused: record.pause_requested !== null,
+    priority: record.priority,
+    principal: record.principal,
+    deadline_at: record.deadline_at,
     error: record.error,
     authentication_status: record.authentication_status,
     validation_warnings: record.validation_warnings,
     results_summary: record.results_summary,
     troubleshooting: record.troubleshooting,
     quality: record.quality,
+    partial_results: record.partial_results,
+    abandoned_scans: record.abandoned_scans,
     imported: record.imported,
     simulator: record.simulator,
   };

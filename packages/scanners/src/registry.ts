@@ -1,4 +1,10 @@
-import type { ScannerInstanceConfig, ScannersConfig } from '@scanmq/config';
+import type {
+  PoolRules,
+  PrincipalRules,
+  ScannerInstanceConfig,
+  ScannersConfig,
+  TargetRules,
+} from '@scanmq/config';
 import { type InstanceKey, ScanmqError } from '@scanmq/contract';
 import { createNessusScanner } from './nessus/nessus-scanner.js';
 import type { Scanner } from './scanner.js';
@@ -10,6 +16,10 @@ export interface ScannerRegistry {
   /** Instances of a pool, or of all; none for an unknown pool. */
   instances(pool?: string): readonly ScannerInstanceConfig[];
   instance(instanceKey: string): ScannerInstanceConfig | undefined;
+  poolRules(pool: string): PoolRules;
+  targetRules(): readonly TargetRules[];
+  /** Of the principal itself, or of all that are not named. */
+  principalRules(principal: string): PrincipalRules;
   /** @throws ScanmqError `no_scanner` when it is not configured (any more). */
   scanner(instanceKey: string): Scanner;
   /** Puts another configuration in force. Drivers whose login or address changed are replaced, all others are kept. */
@@ -22,6 +32,9 @@ export interface ScannerRegistryOptions {
   /** Makes the driver of an instance; given by tests only. */
   readonly createScanner?: (config: ScannerInstanceConfig) => Scanner;
 }
+
+const NO_POOL_RULES: PoolRules = { networks: undefined, hours: undefined };
+const NO_PRINCIPAL_RULES: PrincipalRules = { share: 1, maxConcurrentScans: undefined };
 
 export function createScannerRegistry(
   initial: ScannersConfig,
@@ -42,6 +55,10 @@ export function createScannerRegistry(
     pools: () => [...config.pools.keys()],
     instances: (pool) => (pool === undefined ? all() : (config.pools.get(pool) ?? [])),
     instance: find,
+    poolRules: (pool) => config.poolRules.get(pool) ?? NO_POOL_RULES,
+    targetRules: () => config.targetRules,
+    principalRules: (principal) =>
+      config.principalRules.get(principal) ?? config.principalRules.get('*') ?? NO_PRINCIPAL_RULES,
     scanner(key) {
       const instance = find(key);
       if (!instance) throw new ScanmqError('no_scanner', `Scanner ${key} is not configured.`);
