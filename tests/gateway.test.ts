@@ -100,6 +100,7 @@ describe('the tools', () => {
       estimated_wait_minutes: expect.any(Number),
       message: expect.any(String),
       idempotent_replay: false,
+      coalesced: false,
     });
     const task_id = submitted.task_id;
     const status = await until('it is completed', async () => {

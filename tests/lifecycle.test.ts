@@ -81,8 +81,13 @@ describe('the time limit', () => {
     expect(await api.ended(task.task_id)).toMatchObject({
       status: 'timeout',
       error: { code: 'timeout', retryable: false },
-      results_summary: null,
+      // what the scanner had found until then
+      partial_results: true,
+      results_summary: { total_findings: expect.any(Number) },
+      quality: { reasons: expect.arrayContaining(['stopped_early']) },
     });
+    const findings = await api.call('GET', `/api/v1/scans/${task.task_id}/findings`);
+    expect(findings.status).toBe(200);
     expect(onScanner(task.task_id)).toMatchObject({ status: 'canceled', launches: 1 });
     await until(
       'it is a dead letter',

@@ -8,7 +8,9 @@ import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard } from './plugins/host-guard.js';
 import type { ResultService } from './result-service.js';
+import { credentialRoutes } from './routes/credentials.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
+import { deadLetterRoutes } from './routes/dead-letters.js';
 import { fleetRoutes } from './routes/fleet.js';
 import { healthRoutes } from './routes/health.js';
 import { importRoutes } from './routes/imports.js';
@@ -52,7 +54,9 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
       scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       resultRoutes(api, deps.results);
       await importRoutes(api, deps.imports, deps.importMaxBytes, () => LOCAL_PRINCIPAL);
-      fleetRoutes(api, deps.service);
+      fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+      deadLetterRoutes(api, deps.queue);
+      credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
     },
     { prefix: '/api/v1' },
   );

@@ -102,9 +102,10 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     });
   }
 
+  /** Also what a scan had found that was stopped early; its quality says so. */
   async function openCompleted(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
     const task = await queue.tasks.get(taskId);
-    if (task.state !== 'completed') {
+    if (task.state !== 'completed' && !task.partial_results) {
       throw new ScanmqError(
         'invalid_state',
         isTerminal(task.state)

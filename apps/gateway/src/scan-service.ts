@@ -3,13 +3,16 @@
  */
 import {
   type CancelAnswer,
+  type ControlAction,
+  type ControlAnswer,
   InvalidRequestError,
   isTerminal,
   type ListTasksParams,
-  parseTargets,
+  type OperatorAction,
   type poolListSchema,
   type poolStatusSchema,
   type QueueStatus,
+  ScanmqError,
   type ScannerView,
   type ScanRequest,
   type ScanStatus,
@@ -20,17 +23,23 @@ import {
   toScanStatus,
 } from '@scanmq/contract';
 import {
-  checkTargetPolicy,
+  acceptScan,
+  availability,
+  type FleetView,
   type HealthMonitor,
-  placeScan,
+  instanceNamed,
+  isDraining,
+  isEnabled,
+  lookAtFleet,
   poolCapacity,
   SCANNER_TYPE,
   type TargetPolicy,
 } from '@scanmq/processor';
-import type { QueueSystem, SubmitContext } from '@scanmq/queue';
+import type { CancelOptions, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import type { z } from 'zod';
 import type { TaskWaiter } from './task-waiter.js';
+import { whyItStands, whyItWaits } from './why-waiting.js';
 
 export interface ScanServiceDeps {
   readonly queue: QueueSystem;
@@ -38,6 +47,8 @@ export interface ScanServiceDeps {
   readonly monitor: HealthMonitor;
   readonly policy: TargetPolicy;
   readonly waiter: TaskWaiter;
+  /** Brings the limits of the queues in line with the fleet. */
+  readonly applyLimits: () => Promise<void>;
   readonly now: () => Date;
 }
 
@@ -47,15 +58,21 @@ export interface ScanService {
   /** As `status`, but not before the task has ended or the time is over. */
   waitForEnd(taskId: string, waitMs: number, signal: AbortSignal): Promise<ScanStatus>;
   list(params: ListTasksParams): Promise<TaskList>;
-  cancel(taskId: string, reason: string, by: string): Promise<CancelAnswer>;
+  cancel(taskId: string, options: CancelOptions): Promise<CancelAnswer>;
+  control(taskId: string, action: ControlAction, by: string): Promise<ControlAnswer>;
+  /** Enables, disables or drains an instance while the service runs. @param instance `pool:instance_id`, or the id alone. */
+  operate(
+    instance: string,
+    action: OperatorAction,
+    decision: { readonly reason: string; readonly by: string },
+  ): Promise<ScannerView>;
   scanners(pool: string | undefined): Promise<z.infer<typeof scannerListSchema>>;
   pools(): z.infer<typeof poolListSchema>;
   poolStatus(pool: string | undefined): Promise<z.infer<typeof poolStatusSchema>>;
   queueStatus(pool: string | undefined): Promise<QueueStatus>;
 }
 
-/** How long a submission waits for a scanner that nobody has asked yet whether it can launch scans at all. */
-const FIRST_PROBE_MS = 5_000;
+const OPERATOR_STATE = { enable: 'enabled', disable: 'disabled', drain: 'draining' } as const;
 
 export function createScanService(deps: ScanServiceDeps): ScanService {
   const { queue, registry } = deps;
@@ -69,28 +86,36 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
     );
   }
 
-  async function describe(task: TaskRecord): Promise<ScanStatus> {
-    if (isTerminal(task.state)) return toScanStatus(task);
-    const typicalMs = await queue.typicalDurationMs(task.scanner_pool);
+  async function describe(task: TaskRecord, view?: FleetView): Promise<ScanStatus> {
     // an import takes no scanner's time
-    if (task.imported) return toScanStatus(task);
-    if (task.state === 'queued') {
-      const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));
+    if (isTerminal(task.state) || task.imported) return toScanStatus(task);
+    const nowMs = deps.now().getTime();
+    if (task.state === 'running') {
+      const { typicalMs } = await queue.pace(task.scanner_pool);
+      const startedMs = Date.parse(task.started_at ?? task.created_at);
       const eta =
-        wait.position === null ? null : new Date(deps.now().getTime() + wait.minutes * 60_000 + typicalMs);
-      return toScanStatus(task, { queue_position: wait.position, eta: eta?.toISOString() ?? null });
+        typicalMs === undefined ? null : new Date(Math.max(startedMs + typicalMs, nowMs)).toISOString();
+      return toScanStatus(task, { eta, waiting_reason: whyItStands(task) });
     }
-    const startedMs = Date.parse(task.started_at ?? task.created_at);
-    const etaMs = Math.max(startedMs + typicalMs, deps.now().getTime());
-    return toScanStatus(task, { eta: new Date(etaMs).toISOString() });
+    const fleet = view ?? (await lookAtFleet(registry, queue));
+    const capacity = poolCapacity(fleet, task.scanner_pool);
+    const { position, minutes, pace } = await queue.waitOf(task, capacity);
+    const known = position !== null && minutes !== null && pace.typicalMs !== undefined;
+    return toScanStatus(task, {
+      queue_position: position,
+      estimated_wait_minutes: minutes,
+      eta: known ? new Date(nowMs + minutes * 60_000 + (pace.typicalMs ?? 0)).toISOString() : null,
+      waiting_reason: whyItWaits(task, { position, minutes, capacity, view: fleet }),
+    });
   }
 
   async function scannerViews(pool: string | undefined): Promise<ScannerView[]> {
-    const [health, load] = await Promise.all([queue.health.all(), queue.bindings.load()]);
+    const [view, load] = await Promise.all([lookAtFleet(registry, queue), queue.bindings.load()]);
     return registry.instances(pool).map((instance) => {
-      const known = health.get(instance.instanceKey);
+      const known = view.health.get(instance.instanceKey);
       const active = load.get(instance.instanceKey) ?? 0;
       const limit = instance.maxConcurrentScans;
+      const state = availability(view, instance);
       return {
         scanner_type: SCANNER_TYPE,
         pool: instance.pool,
@@ -98,14 +123,16 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
         instance_key: instance.instanceKey,
         name: instance.name,
         url: instance.url,
-        enabled: instance.enabled,
+        enabled: isEnabled(view, instance),
+        draining: isDraining(view, instance),
+        operator: view.operators.get(instance.instanceKey) ?? null,
         healthy: known?.healthy ?? null,
-        circuit: known?.healthy === false ? 'open' : 'closed',
+        circuit: known?.circuit ?? 'closed',
         mode: known?.mode ?? 'unknown',
-        reason: known?.reason ?? null,
+        reason: state.usable ? null : state.reason,
         max_concurrent_scans: limit,
         active_scans: active,
-        available_capacity: instance.enabled ? Math.max(0, limit - active) : 0,
+        available_capacity: state.usable ? Math.max(0, limit - active) : 0,
         utilization_pct: Math.round((active / limit) * 1000) / 10,
         version: known?.version ?? null,
         licence: known?.licence ?? null,
@@ -116,15 +143,9 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
   return {
     async submit(request, context) {
-      const targets = parseTargets(request.targets);
-      await checkTargetPolicy(targets, deps.policy);
-      const pool = request.scanner_pool ?? registry.defaultPool;
-      await deps.monitor.ensureKnown(registry.instances(pool), FIRST_PROBE_MS);
-      const placement = placeScan(registry, await queue.health.all(), request);
-      const { task, replay } = await queue.submit(request, placement, context);
+      const { task, replay, joined } = await acceptScan(deps, request, context);
       const status = await describe(task);
       const pinned = task.pinned_instance ?? task.scanner_instance;
-      const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));
       return {
         task: status,
         submission: {
@@ -139,12 +160,15 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
             registry.instances(task.scanner_pool).find((instance) => instance.instanceId === pinned)?.url ??
             null,
           // a worker may have taken it in this very moment: then it was the next
-          queue_position: wait.position ?? (task.state === 'queued' ? 1 : null),
-          estimated_wait_minutes: wait.minutes,
+          queue_position: status.queue_position ?? (task.state === 'queued' ? 1 : null),
+          estimated_wait_minutes: status.queue_position === null ? 0 : status.estimated_wait_minutes,
           message: replay
             ? 'This idempotency key was used before for the same request: this is the task it made.'
-            : 'The scan is queued. Follow it with get_scan_status.',
+            : joined
+              ? 'An identical task of yours waits already: this is that one.'
+              : 'The scan is queued. Follow it with get_scan_status.',
           idempotent_replay: replay,
+          coalesced: joined,
         },
       };
     },
@@ -168,11 +192,38 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
     async list(params) {
       const page = await queue.list(params);
-      const tasks = await Promise.all(page.tasks.map(describe));
+      const view = await lookAtFleet(registry, queue);
+      const tasks = await Promise.all(page.tasks.map((task) => describe(task, view)));
       return { tasks, total: tasks.length, next_cursor: page.nextCursor };
     },
 
-    cancel: (taskId, reason, by) => queue.cancel(taskId, reason, by),
+    cancel: (taskId, options) => queue.cancel(taskId, options),
+    async control(taskId, action, by) {
+      switch (action) {
+        case 'pause':
+          return await queue.pause(taskId, by);
+        case 'resume':
+          return await queue.resume(taskId);
+        case 'retry':
+          return await queue.retry(taskId);
+      }
+    },
+
+    async operate(name, action, { reason, by }) {
+      const { instanceKey, pool } = instanceNamed(registry, name);
+      await queue.operatorStates.set(instanceKey, {
+        state: OPERATOR_STATE[action],
+        at: deps.now().toISOString(),
+        by,
+        reason,
+      });
+      await deps.applyLimits();
+      // those that waited for it, and those that wait for nothing any more
+      await queue.requestAdmission();
+      const view = (await scannerViews(pool)).find((scanner) => scanner.instance_key === instanceKey);
+      if (!view) throw new ScanmqError('no_scanner', `Scanner ${instanceKey} is not configured any more.`);
+      return view;
+    },
 
     async scanners(pool) {
       const scanners = await scannerViews(pool === undefined ? undefined : knownPool(pool));
@@ -184,7 +235,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
     async poolStatus(pool) {
       const name = knownPool(pool);
       const scanners = await scannerViews(name);
-      const capacity = poolCapacity(registry, name);
+      const capacity = poolCapacity(await lookAtFleet(registry, queue), name);
       const active = scanners.reduce((sum, scanner) => sum + scanner.active_scans, 0);
       return {
         pool: name,
@@ -200,7 +251,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
     async queueStatus(pool) {
       const name = knownPool(pool);
-      return await queue.status(name, poolCapacity(registry, name));
+      return await queue.status(name, poolCapacity(await lookAtFleet(registry, queue), name));
     },
   };
 }

@@ -51,6 +51,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     monitor,
     waiter,
     policy,
+    applyLimits: () => core.applyLimits(),
     now,
   });
   const store = await createResultsStore({

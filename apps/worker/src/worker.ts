@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Environment, Settings } from '@scanmq/config';
 import type { Logger } from '@scanmq/observability';
 import {
+  configuredShapes,
+  createAdmission,
   createScanProcessor,
   createTargetPolicy,
   describeListenError,
   followFolders,
   openServiceCore,
-  poolShapes,
+  settleAbandoned,
   startScanWorkers,
 } from '@scanmq/processor';
 import { startHealthServer } from './health-server.js';
@@ -29,7 +31,6 @@ export interface WorkerProcess {
 
 /** A worker may be started before Redis is. */
 const REDIS_WAIT_MS = 60_000;
-const SWEEP_INTERVAL_MS = 60_000;
 
 /**
  * Starts the scan process.
@@ -41,29 +42,60 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const core = await openServiceCore({ settings, env, log, role: 'worker', redisWaitMs: REDIS_WAIT_MS });
   const { queue, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
-  const processor = createScanProcessor({ queue, registry, settings, policy, log, now: () => new Date() });
+  const now = (): Date => new Date();
+  const admission = createAdmission({ queue, registry, settings, policy, log, now });
+  const processor = createScanProcessor({
+    queue,
+    registry,
+    settings,
+    policy,
+    admission,
+    suspect: (instanceKey) => monitor.suspect(instanceKey),
+    log,
+    now,
+  });
   // what a scanner can do must be known before tasks are assigned
   await monitor.ensureKnown(registry.instances(), settings.healthIntervalMs);
   monitor.start();
-  const stopListening = await queue.listenControl(({ task_id: taskId, action }) =>
-    // the sweep asks to look at tasks past their time limit only
-    processor.interrupt(taskId, action === 'cancel' ? 'cancel' : 'deadline'),
-  );
+  // a scanner that is back, or a slot more than before
+  monitor.onRound((changed) => {
+    if (changed) admission.request();
+  });
+  const stopListening = await queue.listenControl((message) => {
+    switch (message.action) {
+      case 'admit':
+        return admission.request();
+      case 'wake':
+        return processor.wake(message.task_id);
+      case 'cancel':
+        return processor.interrupt(message.task_id, 'cancel');
+      case 'look':
+        // the sweep asks to look at tasks past their time limit only
+        return processor.interrupt(message.task_id, 'deadline');
+    }
+  });
   const workers = await startScanWorkers({
     queue,
     processor,
     settings,
     log,
-    sweepIntervalMs: SWEEP_INTERVAL_MS,
-    follow: () => followFolders({ queue, registry, log, now: () => new Date() }),
+    sweepIntervalMs: settings.sweepIntervalMs,
+    settle: () => settleAbandoned({ queue, registry, admission, log, now }),
+    follow: () => followFolders({ queue, registry, log, now }),
     followIntervalMs: settings.followIntervalMs,
   });
-  workers.serve(poolShapes(registry));
-  core.onFleetChange(() => workers.serve(poolShapes(registry)));
+  workers.serve(configuredShapes(registry));
+  core.onFleetChange(() => {
+    workers.serve(configuredShapes(registry));
+    // windows and limits may be others, for those that wait and for those that run
+    admission.request();
+    processor.wakeAll();
+  });
 
   async function closeScans(): Promise<boolean> {
     stopListening();
     const handedOver = await workers.close();
+    await admission.close();
     await core.close();
     return handedOver;
   }

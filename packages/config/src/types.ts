@@ -112,6 +112,12 @@ export interface Settings {
   /** How long one attempt waits for a scanner that cannot be reached. */
   readonly scannerOutageMs: number;
   readonly healthIntervalMs: number;
+  /** Failed health checks in a row that open a circuit, and how long it stays open at first. */
+  readonly circuitFailures: number;
+  readonly circuitOpenMs: number;
+  /** A waiting task counts as the next higher priority after so long. */
+  readonly priorityAgeingMs: number;
+  readonly sweepIntervalMs: number;
   /** Runs that may crash before a task is given up. */
   readonly maxCrashes: number;
   readonly targetsAllow: readonly string[];

@@ -214,6 +214,18 @@ export const VARIABLES = {
     '30',
     'How often each scanner is asked for its health',
   ),
+  CIRCUIT_FAILURES: define(
+    'Scanners',
+    whole(1, 100),
+    '3',
+    'Failed health checks in a row that open the circuit of a scanner: it is left alone for a while',
+  ),
+  CIRCUIT_OPEN_SECONDS: define(
+    'Scanners',
+    duration('seconds', 1_000, { minMs: 50 }),
+    '15',
+    'How long an open circuit lasts before one check is let through; doubled each time, up to two minutes',
+  ),
   FOLLOW_INTERVAL_SECONDS: define(
     'Scanners',
     duration('seconds', 1_000, { minMs: 100 }),
@@ -252,6 +264,18 @@ export const VARIABLES = {
     whole(1, 1_000),
     '5',
     'Runs in a row that may crash their worker before a task is given up',
+  ),
+  PRIORITY_AGEING_MINUTES: define(
+    'Worker',
+    duration('minutes', 60_000, KEPT),
+    '120',
+    'A waiting task counts as the next higher priority after so long',
+  ),
+  SWEEP_INTERVAL_SECONDS: define(
+    'Worker',
+    duration('seconds', 1_000, { minMs: 100 }),
+    '60',
+    'How often the sweep looks for what a crash left behind, for time limits and for ageing',
   ),
   SHUTDOWN_GRACE_SECONDS: define(
     'Worker',

@@ -1,4 +1,6 @@
 export * from './comparisons.js';
+export * from './credentials.js';
+export * from './dead-letters.js';
 export * from './errors.js';
 export * from './fleet.js';
 export * from './ids.js';

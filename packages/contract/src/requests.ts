@@ -73,10 +73,16 @@ const submissionFields = {
     }),
 } as const;
 
+/** Names a stored credential. */
+export const credentialNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'a name of letters, digits, dots, underscores and hyphens');
+
 const secret = z.string().min(1).max(LIMITS.secretChars);
 const username = z.string().min(1).max(LIMITS.usernameChars);
 
-const credentialFields = {
+/** Fields that a scan with credentials takes. */
+export const credentialFields = {
   ssh_username: username.optional().meta({ description: 'User name for SSH on the targets' }),
   ssh_password: secret.optional().meta({ description: 'Password for SSH; give this or ssh_private_key' }),
   ssh_private_key: secret.optional().meta({ description: 'Private key for SSH in PEM or OpenSSH form' }),
@@ -98,9 +104,7 @@ const credentialFields = {
   windows_username: username.optional().meta({ description: 'User name for Windows (SMB) on the targets' }),
   windows_password: secret.optional().meta({ description: 'Password for Windows' }),
   windows_domain: z.string().max(LIMITS.usernameChars).optional().meta({ description: 'Windows domain' }),
-  credential_ref: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,128}$/)
+  credential_ref: credentialNameSchema
     .optional()
     .meta({ description: 'Name of a credential that an administrator stored, instead of the fields above' }),
 } as const;
@@ -117,7 +121,7 @@ export const SECRET_FIELDS = [
 /** Parameters of `run_untrusted_scan`. */
 export const untrustedScanRequestSchema = z.strictObject(submissionFields);
 
-interface CredentialShape {
+export interface CredentialShape {
   scan_type: ScanType;
   ssh_username?: string | undefined;
   ssh_password?: string | undefined;
@@ -129,7 +133,8 @@ interface CredentialShape {
   elevate_privileges_with: string;
 }
 
-function checkCredentials(request: CredentialShape, ctx: z.RefinementCtx): void {
+/** Adds an issue for each thing that does not fit together. */
+export function checkCredentials(request: CredentialShape, ctx: z.RefinementCtx): void {
   const issue = (path: string, message: string): void => {
     ctx.addIssue({ code: 'custom', path: [path], message });
   };
@@ -180,6 +185,9 @@ export const scanRequestSchema = z
       .default('untrusted')
       .meta({ description: 'Whether and how the scanner logs in to the targets' }),
     ...credentialFields,
+    coalesce: z.boolean().default(false).meta({
+      description: 'Join an identical task of yours that still waits and was submitted with this too',
+    }),
   })
   .superRefine((request, ctx) => {
     if (request.scan_type !== 'untrusted') return checkCredentials(request, ctx);
@@ -242,5 +250,25 @@ export type ListTasksParams = z.infer<typeof listTasksParamsSchema>;
 
 export const cancelParamsSchema = z.strictObject({
   task_id: taskIdSchema,
+  reason: z.string().max(LIMITS.reasonChars).default('').meta({ description: 'Why, for the record' }),
+  keep_results: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Keep what the scanner has found until now, as partial results' }),
+});
+
+export const CONTROL_ACTIONS = ['pause', 'resume', 'retry'] as const;
+/** Parameters of `control_scan`. */
+export const controlParamsSchema = z.strictObject({
+  task_id: taskIdSchema,
+  action: z.enum(CONTROL_ACTIONS).meta({
+    description:
+      'pause: hold it, on the scanner too; resume: go on; retry: run a failed, timed out or cancelled task again',
+  }),
+});
+export type ControlAction = (typeof CONTROL_ACTIONS)[number];
+
+/** Body of `POST /api/v1/scanners/{instance}/enable`, `/disable`, `/drain`. */
+export const operatorBodySchema = z.strictObject({
   reason: z.string().max(LIMITS.reasonChars).default('').meta({ description: 'Why, for the record' }),
 });

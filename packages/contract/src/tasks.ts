@@ -9,8 +9,10 @@ import { taskStateSchema } from './states.js';
 
 const isoTime = z.iso.datetime();
 
+export const errorCodeSchema = z.enum(ERROR_CODE_NAMES);
+
 export const taskErrorSchema = z.object({
-  code: z.enum(ERROR_CODE_NAMES),
+  code: errorCodeSchema,
   message: z.string(),
   retryable: z.boolean().meta({ description: 'Whether the same request can succeed later without changes' }),
 });
@@ -36,7 +38,7 @@ export const checkpointSchema = z.object({
   /** The run reached this terminal word of the scanner. */
   ended_as: z.string().optional(),
   /** We paused the run, and why: only then is it for us to resume it. */
-  paused: z.enum(['asked', 'window']).optional(),
+  paused: z.enum(['asked', 'window']).nullable().optional(),
   /** The export lies complete and checked in the store. */
   export: z.object({ bytes: z.number().int(), sha256: z.string() }).optional(),
 });
@@ -57,7 +59,7 @@ export type WaitingFor = z.infer<typeof waitingForSchema>;
 export const failureSchema = z.object({
   attempt: z.number().int(),
   at: isoTime,
-  code: z.enum(ERROR_CODE_NAMES),
+  code: errorCodeSchema,
   message: z.string(),
   scanner_instance: z.string().nullable(),
   nessus_scan_id: z.number().int().nullable(),
@@ -189,10 +191,9 @@ export const scanStatusSchema = z.object({
   completed_at: isoTime.nullable(),
   eta: isoTime.nullable().meta({ description: 'When the scan is expected to end, if that can be told' }),
   queue_position: z.number().int().nullable().meta({ description: '1 = next; null when not waiting' }),
-  estimated_wait_minutes: z
-    .number()
-    .nullable()
-    .meta({ description: 'Until it begins, from recent scans of the pool; null when not waiting or not known' }),
+  estimated_wait_minutes: z.number().nullable().meta({
+    description: 'Until it begins, from recent scans of the pool; null when not waiting or not known',
+  }),
   waiting_reason: z.string().nullable().meta({ description: 'Why it waits, as a sentence' }),
   paused: z.boolean().meta({ description: 'Somebody paused it: it goes on after resume' }),
   priority: prioritySchema.meta({ description: 'As asked for; waiting raises it' }),
@@ -207,9 +208,9 @@ export const scanStatusSchema = z.object({
   partial_results: z
     .boolean()
     .meta({ description: 'True when the results are those of a scan that was stopped early' }),
-  abandoned_scans: z
-    .array(abandonedScanSchema)
-    .meta({ description: 'Scans given up because their scanner went away; the task was scanned anew elsewhere' }),
+  abandoned_scans: z.array(abandonedScanSchema).meta({
+    description: 'Scans given up because their scanner went away; the task was scanned anew elsewhere',
+  }),
   imported: importedSchema
     .nullable()
     .meta({ description: 'Where the results come from that were brought in, not scanned for' }),
@@ -228,9 +229,13 @@ export const submissionSchema = z.object({
   scanner_instance: z.string().nullable(),
   scanner_url: z.string().nullable(),
   queue_position: z.number().int().nullable(),
-  estimated_wait_minutes: z.number(),
+  estimated_wait_minutes: z
+    .number()
+    .nullable()
+    .meta({ description: 'By recent scans of the pool; null when none has ended yet' }),
   message: z.string(),
   idempotent_replay: z.boolean(),
+  coalesced: z.boolean().meta({ description: 'An identical task waited already; this is that one' }),
 });
 export type Submission = z.infer<typeof submissionSchema>;
 
@@ -248,6 +253,15 @@ export const cancelAnswerSchema = z.object({
   message: z.string(),
 });
 export type CancelAnswer = z.infer<typeof cancelAnswerSchema>;
+
+/** Answer of `control_scan`, and of pause, resume and retry in REST. */
+export const controlAnswerSchema = z.object({
+  task_id: z.string(),
+  status: taskStateSchema,
+  scanner_status: z.string().nullable(),
+  message: z.string(),
+});
+export type ControlAnswer = z.infer<typeof controlAnswerSchema>;
 
 /** What users are told of a record. `extras` are facts that are not in the record. */
 export function toScanStatus(

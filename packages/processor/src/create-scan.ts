@@ -1,4 +1,4 @@
-import { type ScanCredentials, ScannerError } from '@scanmq/contract';
+import { type ScanCredentials, ScanmqError, ScannerError } from '@scanmq/contract';
 import { sleep } from './interruption.js';
 import { hideScanSecrets } from './log-secrets.js';
 import { asOwner, patiently, type RunContext, scanMarker } from './run-context.js';
@@ -43,11 +43,14 @@ export async function findOrCreateScan(ctx: RunContext): Promise<number> {
     if (adopted !== undefined) return await record(ctx, adopted, 'adopted');
   }
   await waitUntilReady(ctx);
-  const credentials = task.has_credentials ? await ctx.deps.queue.credentials.open(task.task_id) : undefined;
+  const credentials = task.has_credentials ? await ctx.deps.queue.credentialsOf(task) : undefined;
   if (task.has_credentials && !credentials) {
-    throw new ScannerError('scanner_rejected', 'The credentials of this task are gone; submit it again.', {
-      operation: 'create',
-    });
+    throw new ScanmqError(
+      'not_found',
+      task.credential_ref === null
+        ? 'The credentials of this task are gone; submit it again.'
+        : `The stored credential '${task.credential_ref}' was removed.`,
+    );
   }
   const showAgain = credentials && hideScanSecrets(ctx.log, credentials);
   try {

@@ -1,13 +1,14 @@
 /** Which instances may take a task: the same rule at submission and when a worker assigns it. */
 import type { ScannerInstanceConfig } from '@scanmq/config';
 import {
+  ERROR_CODES,
+  type ErrorCode,
   type InstanceHealth,
-  InvalidRequestError,
+  type OperatorState,
   ScanmqError,
   ScannerError,
-  type ScanRequest,
 } from '@scanmq/contract';
-import type { Placement, PoolShape } from '@scanmq/queue';
+import type { PoolShape, QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 
 export type HealthByInstance = ReadonlyMap<string, InstanceHealth>;
@@ -15,39 +16,83 @@ export type HealthByInstance = ReadonlyMap<string, InstanceHealth>;
 /** Kind of scanner behind every pool; the only one so far. */
 export const SCANNER_TYPE = 'nessus';
 
-/** Enabled instances whose licence offers launching scans, or of which nothing is known yet. */
-export function launchableInstances(
-  instances: readonly ScannerInstanceConfig[],
-  health: HealthByInstance,
-): readonly ScannerInstanceConfig[] {
-  return instances.filter(
-    (instance) => instance.enabled && health.get(instance.instanceKey)?.mode !== 'export_only',
-  );
+/** What is known of the fleet at one moment. */
+export interface FleetView {
+  readonly registry: ScannerRegistry;
+  readonly health: HealthByInstance;
+  readonly operators: ReadonlyMap<string, OperatorState>;
 }
 
-/**
- * Instances to choose from now: the healthy ones. When none is, all that are launchable: the job then waits for
- * its scanner by itself, and ends with a clear error when the scanner does not come back.
- */
-export function assignableInstances(
-  instances: readonly ScannerInstanceConfig[],
-  health: HealthByInstance,
-): readonly ScannerInstanceConfig[] {
-  const launchable = launchableInstances(instances, health);
-  const healthy = launchable.filter((instance) => health.get(instance.instanceKey)?.healthy !== false);
-  return healthy.length > 0 ? healthy : launchable;
+export async function lookAtFleet(registry: ScannerRegistry, queue: QueueSystem): Promise<FleetView> {
+  const [health, operators] = await Promise.all([queue.health.all(), queue.operatorStates.all()]);
+  return { registry, health, operators };
 }
 
-/** @throws ScannerError `scanner_export_only`, ScanmqError `no_scanner`: why none of the instances can ever take a scan. */
+/** Whether an instance may take a new task now; if not, why, and what would help. */
+export type Availability =
+  | { readonly usable: true }
+  | {
+      readonly usable: false;
+      /**
+       * `never`: as long as configuration and licence stay as they are. `operator`: somebody has to correct something.
+       * `held`: an operator wants it so for now. `away`: it may pass by itself.
+       */
+      readonly kind: 'never' | 'operator' | 'held' | 'away';
+      readonly code: ErrorCode;
+      /** Half a sentence, beginning with the key of the instance. */
+      readonly reason: string;
+    };
+
+/** True when the instance takes part at all: by an operator's last word, else by `scanners.yaml`. */
+export function isEnabled(view: Pick<FleetView, 'operators'>, instance: ScannerInstanceConfig): boolean {
+  const operator = view.operators.get(instance.instanceKey);
+  return operator === undefined ? instance.enabled : operator.state !== 'disabled';
+}
+
+export function isDraining(view: Pick<FleetView, 'operators'>, instance: ScannerInstanceConfig): boolean {
+  return view.operators.get(instance.instanceKey)?.state === 'draining';
+}
+
+export function availability(view: FleetView, instance: ScannerInstanceConfig): Availability {
+  const { instanceKey } = instance;
+  const health = view.health.get(instanceKey);
+  if (!isEnabled(view, instance))
+    return { usable: false, kind: 'never', code: 'no_scanner', reason: `${instanceKey} is disabled` };
+  if (health?.mode === 'export_only')
+    return {
+      usable: false,
+      kind: 'never',
+      code: 'scanner_export_only',
+      reason: `the licence of ${instanceKey} (${health.licence ?? 'unknown'}) does not offer launching scans by API`,
+    };
+  if (isDraining(view, instance))
+    return { usable: false, kind: 'held', code: 'no_scanner', reason: `${instanceKey} is being drained` };
+  if (health?.healthy === false || (health && health.circuit !== 'closed')) {
+    const code = health.readiness in ERROR_CODES ? (health.readiness as ErrorCode) : 'scanner_unreachable';
+    return {
+      usable: false,
+      kind: health.needs_operator ? 'operator' : 'away',
+      code: health.needs_operator && !(health.readiness in ERROR_CODES) ? 'scanner_rejected' : code,
+      reason: `${instanceKey} is not healthy: ${health.reason ?? health.readiness}`,
+    };
+  }
+  return { usable: true };
+}
+
+/** Why none of the instances can take a scan as long as configuration and licences stay as they are. @throws */
 export function refuseUnlessLaunchable(
+  view: FleetView,
   instances: readonly ScannerInstanceConfig[],
-  health: HealthByInstance,
   what: string,
 ): void {
-  if (launchableInstances(instances, health).length > 0) return;
-  const exportOnly = instances.find((instance) => instance.enabled);
+  const states = instances.map((instance) => availability(view, instance));
+  if (states.some((state) => state.usable || state.kind !== 'never')) return;
+  const exportOnly = instances.find((_, index) => {
+    const state = states[index];
+    return state?.usable === false && state.code === 'scanner_export_only';
+  });
   if (!exportOnly) throw new ScanmqError('no_scanner', `No scanner of ${what} is enabled.`);
-  const licence = health.get(exportOnly.instanceKey)?.licence ?? 'its licence';
+  const licence = view.health.get(exportOnly.instanceKey)?.licence ?? 'its licence';
   throw new ScannerError(
     'scanner_export_only',
     `The licence of ${exportOnly.instanceKey} (${licence}) does not offer launching scans by API, so it can only export. Start the scan in the scanner's own interface, use another pool, or see "interface: web_session" in the documentation.`,
@@ -56,52 +101,38 @@ export function refuseUnlessLaunchable(
 }
 
 /**
- * Decides where a request runs.
- * @throws InvalidRequestError for an unknown pool or instance, with the known ones; else as `refuseUnlessLaunchable`.
+ * Pools with the limits of their instances, for the queues. An instance that takes no new task counts with what still
+ * runs there: what waits would otherwise be fetched only to find every other scanner full.
+ * @param load scans in progress by instance.
  */
-export function placeScan(
-  registry: ScannerRegistry,
-  health: HealthByInstance,
-  request: Pick<ScanRequest, 'scanner_pool' | 'scanner_instance'>,
-): Placement {
-  const pool = request.scanner_pool ?? registry.defaultPool;
-  const instances = registry.instances(pool);
-  if (instances.length === 0) {
-    throw new InvalidRequestError(
-      `There is no pool '${pool}'. Known pools: ${registry.pools().join(', ')}.`,
-      [{ path: 'scanner_pool', message: `expected one of ${registry.pools().join(', ')}` }],
-    );
-  }
-  if (request.scanner_instance === undefined) {
-    refuseUnlessLaunchable(instances, health, `pool '${pool}'`);
-    return { scannerType: SCANNER_TYPE, pool, pinnedInstance: null };
-  }
-  const pinned = instances.find((instance) => instance.instanceId === request.scanner_instance);
-  if (!pinned) {
-    const known = instances.map((instance) => instance.instanceId).join(', ');
-    throw new InvalidRequestError(
-      `Pool '${pool}' has no instance '${request.scanner_instance}'. Known instances: ${known}.`,
-      [{ path: 'scanner_instance', message: `expected one of ${known}` }],
-    );
-  }
-  refuseUnlessLaunchable([pinned], health, `'${pinned.instanceKey}'`);
-  return { scannerType: SCANNER_TYPE, pool, pinnedInstance: pinned.instanceId };
-}
-
-/** Pools with the limits of their enabled instances, for the queues. */
-export function poolShapes(registry: ScannerRegistry): readonly PoolShape[] {
-  return registry.pools().map((pool) => ({
+export function poolShapes(view: FleetView, load: ReadonlyMap<string, number>): readonly PoolShape[] {
+  return view.registry.pools().map((pool) => ({
     pool,
-    instances: registry.instances(pool).map((instance) => ({
+    instances: view.registry.instances(pool).map((instance) => ({
       instanceId: instance.instanceId,
-      limit: instance.enabled ? instance.maxConcurrentScans : 0,
+      limit: availability(view, instance).usable
+        ? instance.maxConcurrentScans
+        : (load.get(instance.instanceKey) ?? 0),
     })),
   }));
 }
 
-/** Scans that a pool runs at once. */
-export function poolCapacity(registry: ScannerRegistry, pool: string): number {
-  return registry
+/** Pools with the limits of all their instances, whatever their state: how much one process may have to do. */
+export function configuredShapes(registry: ScannerRegistry): readonly PoolShape[] {
+  return registry.pools().map((pool) => ({
+    pool,
+    instances: registry
+      .instances(pool)
+      .map((instance) => ({ instanceId: instance.instanceId, limit: instance.maxConcurrentScans })),
+  }));
+}
+
+/** Scans that a pool runs at once with the instances that take tasks now. */
+export function poolCapacity(view: FleetView, pool: string): number {
+  return view.registry
     .instances(pool)
-    .reduce((sum, instance) => sum + (instance.enabled ? instance.maxConcurrentScans : 0), 0);
+    .reduce(
+      (sum, instance) => sum + (availability(view, instance).usable ? instance.maxConcurrentScans : 0),
+      0,
+    );
 }

@@ -1,7 +1,14 @@
+export { type AcceptDeps, acceptScan } from './accept-scan.js';
+export { type Admission, type AdmitDeps, createAdmission } from './admit.js';
 export {
+  type Availability,
+  availability,
+  configuredShapes,
+  type FleetView,
   type HealthByInstance,
-  launchableInstances,
-  placeScan,
+  isDraining,
+  isEnabled,
+  lookAtFleet,
   poolCapacity,
   poolShapes,
   SCANNER_TYPE,
@@ -9,6 +16,7 @@ export {
 export { type FollowReport, followFolders } from './follow.js';
 export type { HealthMonitor } from './health-monitor.js';
 export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
+export { placeScan } from './place-scan.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
 export { createScanProcessor, type ScanProcessor } from './scan-job.js';
@@ -18,5 +26,6 @@ export {
   type ServiceCore,
   type ServiceCoreOptions,
 } from './service-core.js';
+export { type SettleReport, settleAbandoned } from './settle-abandoned.js';
 export { checkTargetPolicy, createTargetPolicy, type TargetPolicy } from './target-policy.js';
 export { type ScanWorkers, type ScanWorkersOptions, startScanWorkers } from './workers.js';

@@ -37,6 +37,10 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 /** What can interrupt one run, from outside of it. */
 export interface Interrupts {
   interrupt(kind: InterruptionKind): void;
+  /** Ends the nap of the run: what is wanted of its task has changed. */
+  wake(): void;
+  /** Waits, at most until somebody wakes it. @throws the reason of the signal as soon as it is aborted. */
+  nap(ms: number, signal: AbortSignal): Promise<void>;
   /** Aborted by the first interruption of any kind: the run is over. */
   readonly any: AbortSignal;
   /** Aborted only by those after which the scan on the scanner may not even be stopped: somebody else goes on with it. */
@@ -46,7 +50,27 @@ export interface Interrupts {
 export function createInterrupts(): Interrupts {
   const any = new AbortController();
   const final = new AbortController();
+  // a call that comes while nobody naps counts for the next nap
+  let woken = false;
+  let waker: AbortController | undefined;
   return {
+    wake() {
+      woken = true;
+      waker?.abort();
+    },
+    async nap(ms, signal) {
+      waker = new AbortController();
+      if (woken) waker.abort();
+      try {
+        await sleep(ms, AbortSignal.any([signal, waker.signal]));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!waker.signal.aborted) throw error;
+      } finally {
+        woken = false;
+        waker = undefined;
+      }
+    },
     any: any.signal,
     final: final.signal,
     interrupt(kind) {

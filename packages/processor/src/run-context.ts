@@ -1,8 +1,9 @@
 import type { Settings } from '@scanmq/config';
-import { type Checkpoint, ScannerError, type TaskRecord } from '@scanmq/contract';
+import { type Checkpoint, type InstanceKey, ScannerError, type TaskRecord } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
-import type { QueueSystem } from '@scanmq/queue';
+import type { QueueSystem, TaskChange } from '@scanmq/queue';
 import type { Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
+import type { Admission } from './admit.js';
 import { sleep } from './interruption.js';
 import type { TargetPolicy } from './target-policy.js';
 
@@ -23,6 +24,10 @@ export interface ProcessorDeps {
   readonly registry: ScannerRegistry;
   readonly settings: ProcessorSettings;
   readonly policy: TargetPolicy;
+  /** Told whenever somebody who waits may be served. */
+  readonly admission: Pick<Admission, 'request'>;
+  /** Told of an instance that a run finds away, or back. */
+  readonly suspect: (instanceKey: InstanceKey) => void;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -44,8 +49,12 @@ export interface RunContext {
    * @throws NotOwnerError
    */
   save(change: Partial<Checkpoint>): Promise<void>;
+  /** Changes other fields of the record; refused like `save`. */
+  update(change: TaskChange): Promise<void>;
   /** Publishes progress (0–100, never falling) and the scanner's own word, on change only. */
   report(progressPercent: number, scannerStatus: string): Promise<void>;
+  /** Waits until the next look is due, or somebody wants something else of the task. */
+  nap(ms: number): Promise<void>;
   /** A line in the job's log on the dashboard. */
   note(line: string): Promise<void>;
 }
@@ -54,8 +63,12 @@ export interface RunContext {
 const LAUNCHED_PATIENCE = 6;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** True for a scanner that is away for now. A name that does not exist is a mistake, not an outage. */
-function isOutage(error: unknown): error is ScannerError {
+/**
+ * True for a scanner that is away for now. A name that does not exist is a mistake, not an outage. A login that is
+ * refused while a scan of ours runs is one: giving up would leave the scan unwatched, and somebody may be changing it.
+ */
+function isOutage(error: unknown, launched: boolean): error is ScannerError {
+  if (launched && error instanceof ScannerError && error.code === 'scanner_auth_failed') return true;
   if (!(error instanceof ScannerError) || error.code !== 'scanner_unreachable' || error.retryable !== 'yes')
     return false;
   return !(error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ENOTFOUND');
@@ -68,17 +81,20 @@ function isOutage(error: unknown): error is ScannerError {
  */
 export async function patiently<T>(ctx: RunContext, what: string, operation: () => Promise<T>): Promise<T> {
   const { scannerOutageMs, pollIntervalMs } = ctx.deps.settings;
-  const patienceMs =
-    ctx.checkpoint().launch_intent === undefined ? scannerOutageMs : scannerOutageMs * LAUNCHED_PATIENCE;
+  const launched = ctx.checkpoint().launch_intent !== undefined;
+  const patienceMs = launched ? scannerOutageMs * LAUNCHED_PATIENCE : scannerOutageMs;
   const giveUpAt = Date.now() + patienceMs;
   let pauseMs = Math.min(1_000, pollIntervalMs);
   for (let tries = 1; ; tries += 1) {
     try {
-      return await operation();
+      const answer = await operation();
+      if (tries > 1) ctx.deps.suspect(ctx.scanner.instanceKey);
+      return answer;
     } catch (error) {
       ctx.signal.throwIfAborted();
-      if (!isOutage(error) || Date.now() + pauseMs > giveUpAt) throw error;
+      if (!isOutage(error, launched) || Date.now() + pauseMs > giveUpAt) throw error;
       if (tries === 1) {
+        ctx.deps.suspect(ctx.scanner.instanceKey);
         ctx.log.warn(
           { event: 'scanner.away', operation: what, reason: error.message },
           'waiting for the scanner',
@@ -105,4 +121,16 @@ export async function asOwner<T>(ctx: RunContext, write: (options: WriteOptions)
 /** Text that marks a scan on a scanner as ours, of this task and of no earlier try of it. */
 export function scanMarker(task: Pick<TaskRecord, 'task_id'>, generation: number): string {
   return generation === 1 ? `[scanmq ${task.task_id}]` : `[scanmq ${task.task_id} #${generation}]`;
+}
+
+const MARKER = /\[scanmq (ne_[a-z0-9_-]+)(?: #(\d+))?\]/;
+
+/** The marker in the name of a scan; undefined when there is none. */
+export function readMarker(
+  name: string,
+): { readonly text: string; readonly taskId: string; readonly generation: number } | undefined {
+  const match = MARKER.exec(name);
+  return match
+    ? { text: match[0], taskId: match[1] ?? '', generation: match[2] === undefined ? 1 : Number(match[2]) }
+    : undefined;
 }

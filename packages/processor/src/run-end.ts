@@ -1,6 +1,7 @@
 /** How a run ends when it does not complete: handed over, stopped, tried again, or given up. */
-import { type ScanmqError, type TaskRecord, type TaskState, toScanmqError } from '@scanmq/contract';
+import { type Failure, ScanmqError, type TaskRecord, type TaskState, toScanmqError } from '@scanmq/contract';
 import {
+  type AbandonedScan,
   cancelMessage,
   NotOwnerError,
   nextGeneration,
@@ -8,13 +9,19 @@ import {
   type TaskChange,
 } from '@scanmq/queue';
 import { UnrecoverableError, WaitingError } from 'bullmq';
+import { collectResults } from './collect-results.js';
+import { failureOf, withFailure } from './failure.js';
+import { availability, lookAtFleet } from './fleet.js';
 import { Interruption, interruptionOf } from './interruption.js';
 import { releaseAll } from './release.js';
-import type { Run } from './run.js';
-import { stopScan } from './stop-scan.js';
+import { type Run, resultsOf } from './run.js';
+import { scanMarker } from './run-context.js';
+import { type StopOutcome, stopScan } from './stop-scan.js';
 
 /** A task that was given up leaves no scan running; a scanner that is away cannot be told, and is not waited for. */
 const STOP_AFTER_FAILURE_MS = 30_000;
+/** What a stopped scan has found is given up when the scanner does not export it within this time. */
+const PARTIAL_RESULTS_MS = 30 * 60_000;
 /** After these the scan has ended by itself. */
 const NOTHING_TO_STOP = new Set(['scan_aborted', 'export_failed', 'invalid_export']);
 
@@ -61,37 +68,76 @@ async function handOver({ deps, job, token, task, runToken, ctx }: Run): Promise
   throw new WaitingError();
 }
 
+/** Stops the scan, keeps what it found where that is wanted, and ends the task. */
 async function stopAndEnd(run: Run, kind: 'cancel' | 'deadline'): Promise<ScanJobOutcome> {
   const { deps, task, ctx, interrupts } = run;
-  let how = 'the scan was stopped on the scanner';
+  const requested = (await deps.queue.tasks.get(task.task_id)).cancel_requested;
+  let stop: StopOutcome = 'unconfirmed';
+  let how = 'the scan could not be stopped on the scanner';
+  let results: TaskChange = {};
   try {
     // beyond the end of the run, but not beyond our lock
-    const stopped = await stopScan(run.contextWith(interrupts.final));
-    if (!stopped)
-      how =
-        ctx.checkpoint().run_uuid === undefined
-          ? 'no scan was running'
-          : 'the scanner did not confirm that it stopped the scan';
+    stop = await stopScan(run.contextWith(interrupts.final));
+    how = HOW_IT_STOPPED[stop];
+    if (stop === 'stopped' && (kind === 'deadline' || requested?.keep_results))
+      results = await keepPartialResults(run);
   } catch (error) {
     const ended = error instanceof NotOwnerError ? 'lock_lost' : interruptionOf(interrupts.final);
     if (ended === 'shutdown') return await handOver(run);
     if (ended !== undefined) throw new Error(`run ended: ${ended}`);
     ctx.log.warn({ event: 'scan.stop_failed', err: error }, 'the scan could not be stopped on the scanner');
-    how = 'the scan could not be stopped on the scanner';
   }
   if (kind === 'cancel') {
-    const reason = (await deps.queue.tasks.get(task.task_id)).cancel_requested?.reason ?? '';
-    await end(run, 'cancelled', {
-      error: { code: 'cancelled', message: cancelMessage(reason), retryable: false },
+    await end(run, 'cancelled', stop, {
+      ...results,
+      error: { code: 'cancelled', message: cancelMessage(requested?.reason ?? ''), retryable: false },
     });
     ctx.log.info({ event: 'task.cancelled', how }, 'task cancelled');
     await ctx.note(`Cancelled; ${how}.`);
     return { outcome: 'cancelled' };
   }
   const message = timeoutMessage(task, how);
-  await end(run, 'timeout', { error: { code: 'timeout', message, retryable: false } });
+  const error = new ScanmqError('timeout', message);
+  await end(run, 'timeout', stop, {
+    ...results,
+    error: { code: 'timeout', message, retryable: false },
+    failures: await failuresWith(run, error),
+  });
   ctx.log.warn({ event: 'task.timeout', how }, 'task timed out');
   throw new UnrecoverableError(`timeout: ${message}`);
+}
+
+const HOW_IT_STOPPED: Readonly<Record<StopOutcome, string>> = {
+  nothing: 'no scan was running',
+  stopped: 'the scan was stopped on the scanner',
+  unconfirmed: 'the scanner did not confirm that it stopped the scan',
+};
+
+/**
+ * Exports what a stopped scan has found. Failing here changes nothing about how the task ends.
+ * @throws what ends a run: another owns the task, the worker ends.
+ */
+async function keepPartialResults(run: Run): Promise<TaskChange> {
+  const { ctx, interrupts } = run;
+  const scanId = ctx.checkpoint().nessus_scan_id;
+  if (scanId === undefined || ctx.task.imported) return {};
+  const signal = AbortSignal.any([interrupts.final, AbortSignal.timeout(PARTIAL_RESULTS_MS)]);
+  try {
+    const { summary, ...verdict } = await collectResults(run.contextWith(signal), scanId);
+    await ctx.note(
+      `Kept what the scan had found: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`,
+    );
+    return { ...resultsOf(summary, verdict), partial_results: true };
+  } catch (error) {
+    interrupts.final.throwIfAborted();
+    if (error instanceof NotOwnerError) throw error;
+    ctx.log.warn({ event: 'results.partial_failed', err: error }, 'partial results could not be kept');
+    const { message } = toScanmqError(error);
+    await ctx.note(`Partial results could not be kept: ${message}`);
+    return {
+      validation_warnings: [`What the scan had found until it was stopped could not be kept: ${message}`],
+    };
+  }
 }
 
 async function endWithError(run: Run, error: ScanmqError): Promise<never> {
@@ -99,50 +145,133 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
   const attempt = job.attemptsMade + 1;
   const again = error.retryable !== 'no' && attempt < (job.opts.attempts ?? 1);
   const facts = { code: error.code, message: error.message, retryable: error.retryable !== 'no' };
+  const failures = await failuresWith(run, error);
   ctx.log[again ? 'warn' : 'error'](
     { event: again ? 'attempt.failed' : 'task.failed', code: error.code, attempt, err: error },
     again ? 'attempt failed, another follows' : 'task failed',
   );
   await ctx.note(`${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`);
   if (again) {
-    // an aborted scan is over: the next attempt makes a new one. Any other is kept, and followed or exported again
-    const checkpoint =
-      error.code === 'scan_aborted'
-        ? nextGeneration({ ...task, checkpoint: ctx.checkpoint() })
-        : ctx.checkpoint();
+    const next = await planNextAttempt(run, error);
     await deps.queue.tasks.transition(
       task.task_id,
       'queued',
-      { error: facts, run_token: null, checkpoint },
+      { error: facts, failures, run_token: null, ...next.change },
       { runToken },
     );
-    if (checkpoint?.create_intent_at === undefined) await deps.queue.bindings.release(task.task_id);
+    if (next.abandoned) await deps.queue.bindings.abandon(next.abandoned);
+    if (next.freesSlot) {
+      await deps.queue.bindings.release(task.task_id);
+      deps.admission.request();
+    }
     throw error;
   }
-  if (!NOTHING_TO_STOP.has(error.code)) await stopQuietly(run);
-  await end(run, 'failed', { error: facts });
+  const stop = NOTHING_TO_STOP.has(error.code) ? 'stopped' : await stopQuietly(run);
+  await end(run, 'failed', stop, { error: facts, failures });
   throw new UnrecoverableError(`${error.code}: ${error.message}`);
 }
 
-async function stopQuietly(run: Run): Promise<void> {
+interface NextAttempt {
+  readonly change: TaskChange;
+  readonly freesSlot: boolean;
+  readonly abandoned?: AbandonedScan;
+}
+
+/**
+ * What the next attempt begins with. An aborted scan is over: a new one is made. A scan whose scanner stayed away for too
+ * long is given up if another scanner can take the task: it is made anew there, and stopped here when the scanner is back
+ * (`settle-abandoned.ts`). Any other is kept, and followed or exported again.
+ */
+async function planNextAttempt(run: Run, error: ScanmqError): Promise<NextAttempt> {
+  const { task, ctx, deps, instanceKey } = run;
+  const checkpoint = ctx.checkpoint();
+  const given = { ...task, checkpoint };
+  if (error.code === 'scan_aborted')
+    return { change: { checkpoint: nextGeneration(given) }, freesSlot: true };
+  if (checkpoint.create_intent_at === undefined) return { change: { checkpoint }, freesSlot: true };
+  if (!isAway(error) || !(await anotherCanTake(run))) return { change: { checkpoint }, freesSlot: false };
+  const at = deps.now().toISOString();
+  await ctx.note(
+    `${instanceKey} stayed away for too long: its scan is given up, another scanner makes a new one.`,
+  );
+  ctx.log.warn(
+    { event: 'scan.abandoned', nessus_scan_id: checkpoint.nessus_scan_id },
+    'the scan is given up and made anew elsewhere',
+  );
+  return {
+    change: {
+      checkpoint: nextGeneration(given),
+      abandoned_scans: [
+        ...task.abandoned_scans,
+        {
+          scanner_instance: instanceKey,
+          nessus_scan_id: checkpoint.nessus_scan_id ?? null,
+          at,
+          reason: error.message,
+        },
+      ],
+    },
+    freesSlot: true,
+    // one that was never launched runs nowhere
+    ...(checkpoint.launch_intent === undefined ? {} : { abandoned: abandonedScan(run, at) }),
+  };
+}
+
+function isAway(error: ScanmqError): boolean {
+  return error.code === 'scanner_unreachable' || error.code === 'scanner_auth_failed';
+}
+
+async function anotherCanTake({ task, deps, instanceKey }: Run): Promise<boolean> {
+  if (task.pinned_instance !== null || task.imported) return false;
+  const view = await lookAtFleet(deps.registry, deps.queue);
+  return deps.registry
+    .instances(task.scanner_pool)
+    .some((instance) => instance.instanceKey !== instanceKey && availability(view, instance).usable);
+}
+
+function abandonedScan({ task, ctx, instanceKey }: Run, at: string): AbandonedScan {
+  const { generation, nessus_scan_id } = ctx.checkpoint();
+  return {
+    task_id: task.task_id,
+    instance_key: instanceKey,
+    marker: scanMarker(task, generation),
+    scan_id: nessus_scan_id ?? null,
+    at,
+  };
+}
+
+async function failuresWith({ deps, job, task, ctx }: Run, error: ScanmqError): Promise<Failure[]> {
+  const latest = await deps.queue.tasks.get(task.task_id);
+  return withFailure(
+    latest,
+    failureOf(error, { attempt: job.attemptsMade + 1, at: deps.now(), checkpoint: ctx.checkpoint() }),
+  );
+}
+
+async function stopQuietly(run: Run): Promise<StopOutcome> {
   const signal = AbortSignal.any([run.interrupts.final, AbortSignal.timeout(STOP_AFTER_FAILURE_MS)]);
   try {
-    await stopScan(run.contextWith(signal));
+    return await stopScan(run.contextWith(signal));
   } catch (error) {
     if (error instanceof NotOwnerError) throw error;
     run.ctx.log.warn(
       { event: 'scan.stop_failed', err: error },
       'the scan could not be stopped on the scanner',
     );
+    return 'unconfirmed';
   }
 }
 
-async function end(run: Run, state: TaskState, change: TaskChange): Promise<void> {
-  const { deps, task, runToken } = run;
+/** Ends the task. A scan that may still run keeps its slot until the scanner says that it has ended. */
+async function end(run: Run, state: TaskState, stop: StopOutcome, change: TaskChange): Promise<void> {
+  const { deps, task, runToken, ctx } = run;
+  const at = deps.now().toISOString();
+  if (stop === 'unconfirmed' && ctx.checkpoint().launch_intent !== undefined && !task.imported)
+    await deps.queue.bindings.abandon(abandonedScan(run, at));
   const ended = await deps.queue.tasks.transition(
     task.task_id,
     state,
-    { completed_at: deps.now().toISOString(), run_token: null, ...change },
+    { completed_at: at, run_token: null, waiting_for: null, pause_requested: null, ...change },
     { runToken },
   );
   await releaseAll(deps, ended);

@@ -54,6 +54,7 @@ export async function openRun(input: RunInput): Promise<Run> {
     scanner_instance:
       task.imported?.source === 'upload' ? null : instanceKey.slice(task.scanner_pool.length + 1),
     checkpoint,
+    waiting_for: null,
     simulator: task.simulator || ((await health.get(instanceKey))?.simulator ?? false),
   };
   if (task.state === 'queued')
@@ -90,6 +91,8 @@ export async function openRun(input: RunInput): Promise<Run> {
       await tasks.update(task.task_id, { progress, scanner_status: status }, { runToken });
       await job.updateProgress({ percent: progress, scanner_status: status, instance: instanceKey });
     },
+    update: async (change) => await tasks.update(task.task_id, change, { runToken }),
+    nap: (ms) => interrupts.nap(ms, signal),
     note: async (line) => {
       await job.log(`${deps.now().toISOString()} ${line}`);
     },
@@ -113,7 +116,11 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
       `The task was given up after ${crashes} runs in a row that ended without a word: it crashes its worker.`,
     );
   }
-  if ((await deps.queue.tasks.get(task.task_id)).cancel_requested) throw new Interruption('cancel');
+  const latest = await deps.queue.tasks.get(task.task_id);
+  if (latest.cancel_requested) throw new Interruption('cancel');
+  // of a run before this one: nothing may be begun any more, not even in the moment before the timer fires
+  if (latest.deadline_at !== null && Date.parse(latest.deadline_at) <= deps.now().getTime())
+    throw new Interruption('deadline');
   const { summary, ...verdict } = task.imported ? await collectImport(ctx, task.imported) : await scan(ctx);
   const finished = await deps.queue.tasks.transition(
     task.task_id,
@@ -123,12 +130,8 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
       progress: 100,
       error: null,
       run_token: null,
-      authentication_status: verdict.authenticationStatus,
-      validation_warnings: [...verdict.warnings],
-      results_summary: summary,
+      ...resultsOf(summary, verdict),
       ...(task.imported ? recordOfImport(task, verdict) : {}),
-      troubleshooting: verdict.troubleshooting,
-      quality: verdict.quality,
     },
     { runToken },
   );
@@ -138,6 +141,20 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
   ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
   await ctx.note(`Completed: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
   return { outcome: 'completed', total_findings: summary.total_findings };
+}
+
+/** What the record says of results. */
+export function resultsOf(
+  summary: IngestResult['summary'],
+  verdict: Omit<IngestResult, 'summary'>,
+): TaskChange {
+  return {
+    authentication_status: verdict.authenticationStatus,
+    validation_warnings: [...verdict.warnings],
+    results_summary: summary,
+    troubleshooting: verdict.troubleshooting,
+    quality: verdict.quality,
+  };
 }
 
 /** Find or create → launch → watch → export → ingest. */

@@ -4,30 +4,25 @@
  * crash, a restart or a lost lock the next run goes on with the same scan on the scanner.
  */
 import { randomUUID } from 'node:crypto';
-import {
-  type InstanceKey,
-  isTerminal,
-  type ScanmqError,
-  ScannerError,
-  type TaskRecord,
-} from '@scanmq/contract';
-import { cancelMessage, mayHaveScan, reopenTask, type ScanJobOutcome } from '@scanmq/queue';
+import { isTerminal, type ScanmqError, type TaskRecord } from '@scanmq/contract';
+import { cancelMessage, mayHaveScan, reopenTask, type ScanJobOutcome, type TaskChange } from '@scanmq/queue';
 import { DelayedError, UnrecoverableError } from 'bullmq';
-import { assignableInstances, refuseUnlessLaunchable } from './fleet.js';
-import { UPLOAD_KEY } from './import-results.js';
+import { type Assignment, assign } from './assign.js';
+import { failureOf, withFailure } from './failure.js';
+import { lookAtFleet } from './fleet.js';
 import { createInterrupts, type InterruptionKind, type Interrupts } from './interruption.js';
 import { releaseAll } from './release.js';
 import { openRun, performRun, type ScanJob } from './run.js';
 import type { ProcessorDeps } from './run-context.js';
 import { endRun, timeoutMessage } from './run-end.js';
 
-/** How long a task that found every scanner full looks again. */
-const FULL_RETRY_MS = 1_000;
-
 /** The runs that this process has in its hands. */
 export interface ActiveRuns {
   /** Ends the run of a task for this reason, if this process has one. */
   interrupt(taskId: string, kind: InterruptionKind): void;
+  /** What is wanted of the task has changed: its run looks at once. */
+  wake(taskId: string): void;
+  wakeAll(): void;
   /** Ends all of them: the process is about to end. */
   shutdown(): void;
   readonly size: number;
@@ -49,6 +44,10 @@ export function createScanProcessor(deps: ProcessorDeps): ScanProcessor {
 
   return {
     interrupt: (taskId, kind) => runs.get(taskId)?.interrupts.interrupt(kind),
+    wake: (taskId) => runs.get(taskId)?.interrupts.wake(),
+    wakeAll() {
+      for (const run of runs.values()) run.interrupts.wake();
+    },
     get size() {
       return runs.size;
     },
@@ -98,13 +97,14 @@ async function runTask(
     task = await reopenTask(tasks, task);
   }
 
-  const instanceKey = await assign(deps, task);
-  if (typeof instanceKey !== 'string') {
-    const unassigned = await endUnassigned(deps, task, instanceKey);
-    if (unassigned) return await repeatOutcome(deps, unassigned);
-    await job.moveToDelayed(Date.now() + Math.min(FULL_RETRY_MS, deps.settings.pollIntervalMs), token);
-    throw new DelayedError();
-  }
+  const stopped = await endIfStopped(deps, task);
+  if (stopped) return await repeatOutcome(deps, stopped);
+  const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
+  if (assignment.kind === 'wait') return await waitForTurn(deps, job, token, task, assignment);
+  if (assignment.kind !== 'assigned')
+    return await endUnassigned(deps, job, task, assignment.error, assignment.kind === 'failed');
+  const { instanceKey } = assignment;
+  await deps.queue.waitingRoom.leave(task);
   const runToken = randomUUID();
   const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1);
   if (!begun.begun) return await repeatOutcome(deps, await tasks.get(task.task_id));
@@ -143,74 +143,85 @@ async function repeatOutcome(deps: ProcessorDeps, task: TaskRecord): Promise<Sca
   }
 }
 
-/**
- * Binds the task to a scanner: to the one that has its scan, if there is one.
- * @returns undefined when all are full, an error when none can ever take it.
- */
-async function assign(
+/** Gives the job back until it is called (`admit.ts`), or looks again by itself. No attempt is used up. */
+async function waitForTurn(
   deps: ProcessorDeps,
+  job: ScanJob,
+  token: string,
   task: TaskRecord,
-): Promise<InstanceKey | ScannerError | undefined> {
-  const { registry, queue } = deps;
-  // an import takes no slot: it only reads
-  if (task.imported) return (task.imported.scanner as InstanceKey | null) ?? UPLOAD_KEY;
-  const health = await queue.health.all();
-  const all = registry.instances(task.scanner_pool);
-  const holder = mayHaveScan(task)
-    ? all.find((instance) => instance.instanceKey === task.checkpoint?.instance_key)
-    : undefined;
-  const allowed = all.filter(
-    (instance) => task.pinned_instance === null || instance.instanceId === task.pinned_instance,
-  );
-  if (!holder) {
-    try {
-      refuseUnlessLaunchable(allowed, health, task.pinned_instance ?? `pool '${task.scanner_pool}'`);
-    } catch (error) {
-      // disabled instances may come back; a licence does not change by itself
-      if (error instanceof ScannerError) return error;
-    }
+  { waitingFor, delayMs }: Extract<Assignment, { kind: 'wait' }>,
+): Promise<never> {
+  if (task.waiting_for?.reason !== waitingFor.reason) {
+    await job.log(`${deps.now().toISOString()} Waits: ${waitingFor.reason}.`);
+    await job.updateProgress({ percent: 0, waiting_for: waitingFor.reason });
   }
-  const candidates = (holder ? [holder] : assignableInstances(allowed, health)).map((instance) => ({
-    instanceKey: instance.instanceKey,
-    limit: instance.maxConcurrentScans,
-  }));
-  const bound = await queue.bindings.bind(task.task_id, candidates);
-  if (bound === undefined || registry.instance(bound)) return bound;
-  // bound to an instance that is no longer configured: nobody can follow a scan there
-  await queue.bindings.release(task.task_id);
-  return await queue.bindings.bind(task.task_id, candidates);
+  await job.moveToDelayed(Date.now() + delayMs, token);
+  // delayed first: whoever calls it must find it so
+  await deps.queue.waitingRoom.enter(task, waitingFor);
+  // and what it waits for may have come in between
+  const again = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
+  if (again.kind !== 'wait') await deps.queue.waitingRoom.call(task);
+  throw new DelayedError();
 }
 
-/**
- * Ends a task that no scanner can take, or that was cancelled or ran out of time while it waited for one; nothing is
- * on any scanner then.
- * @returns undefined when it goes on waiting.
- */
-async function endUnassigned(
-  deps: ProcessorDeps,
-  task: TaskRecord,
-  refusal: ScanmqError | undefined,
-): Promise<TaskRecord | undefined> {
+/** Ends a task that was cancelled or ran out of time while it waited; nothing is on any scanner then. */
+async function endIfStopped(deps: ProcessorDeps, task: TaskRecord): Promise<TaskRecord | undefined> {
+  if (mayHaveScan(task) || task.imported) return undefined;
   const { tasks } = deps.queue;
   const completed_at = deps.now().toISOString();
-  if (refusal) {
-    return await tasks.transition(task.task_id, 'failed', {
-      completed_at,
-      error: { code: refusal.code, message: refusal.message, retryable: false },
-    });
-  }
-  if (mayHaveScan(task)) return undefined;
   if (task.cancel_requested) {
     return await tasks.transition(task.task_id, 'cancelled', {
       completed_at,
+      waiting_for: null,
       error: { code: 'cancelled', message: cancelMessage(task.cancel_requested.reason), retryable: false },
     });
   }
   if (task.deadline_at !== null && Date.parse(task.deadline_at) <= deps.now().getTime()) {
     return await tasks.transition(task.task_id, 'timeout', {
       completed_at,
+      waiting_for: null,
       error: { code: 'timeout', message: timeoutMessage(task, 'no scanner was free'), retryable: false },
     });
   }
   return undefined;
+}
+
+/** No scanner took the task: an attempt that failed, or the end of it. */
+async function endUnassigned(
+  deps: ProcessorDeps,
+  job: ScanJob,
+  task: TaskRecord,
+  error: ScanmqError,
+  mayRetry: boolean,
+): Promise<ScanJobOutcome> {
+  const attempt = job.attemptsMade + 1;
+  const again = mayRetry && attempt < (job.opts.attempts ?? 1);
+  const facts: TaskChange = {
+    attempts: attempt,
+    waiting_for: null,
+    error: { code: error.code, message: error.message, retryable: error.retryable !== 'no' },
+    failures: withFailure(task, failureOf(error, { attempt, at: deps.now(), checkpoint: task.checkpoint })),
+  };
+  deps.log[again ? 'warn' : 'error'](
+    {
+      event: again ? 'attempt.failed' : 'task.failed',
+      task_id: task.task_id,
+      code: error.code,
+      attempt,
+      err: error,
+    },
+    again ? 'no scanner took the task, another attempt follows' : 'no scanner can take the task',
+  );
+  await job.log(
+    `${deps.now().toISOString()} ${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`,
+  );
+  if (again) {
+    await deps.queue.tasks.update(task.task_id, facts);
+    throw error;
+  }
+  const ended = await deps.queue.tasks.transition(task.task_id, 'failed', {
+    ...facts,
+    completed_at: deps.now().toISOString(),
+  });
+  return await repeatOutcome(deps, ended);
 }

@@ -3,7 +3,7 @@ import { ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/queue';
 import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
-import { poolShapes } from './fleet.js';
+import { lookAtFleet, poolShapes } from './fleet.js';
 import { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
 import { hideConfiguredSecrets } from './log-secrets.js';
 
@@ -21,6 +21,8 @@ export interface ServiceCore {
   readonly registry: ScannerRegistry;
   readonly queue: QueueSystem;
   readonly monitor: HealthMonitor;
+  /** Applies the limits of the fleet, as it is now, to the queues of all processes. */
+  applyLimits(): Promise<void>;
   /** Called after another `scanners.yaml` came into force. */
   onFleetChange(listener: () => Promise<void> | void): void;
   /** Reads `scanners.yaml` again (SIGHUP). */
@@ -54,18 +56,35 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
     onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
     onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
   });
-  await queue.applyLimits(poolShapes(registry));
+  const now = (): Date => new Date();
   const monitor = createHealthMonitor({
     registry,
     health: queue.health,
+    operatorStates: queue.operatorStates,
     intervalMs: settings.healthIntervalMs,
+    circuitFailures: settings.circuitFailures,
+    circuitOpenMs: settings.circuitOpenMs,
     log,
     role,
+    now,
   });
+  await applyLimits();
+  // what runs on a scanner that takes no new task gets less with time
+  monitor.onRound(() => {
+    applyLimits().catch((error: unknown) =>
+      log.warn({ event: 'limits.failed', err: error }, 'the limits of the queues could not be applied'),
+    );
+  });
+
+  async function applyLimits(): Promise<void> {
+    const view = await lookAtFleet(registry, queue);
+    await queue.applyLimits(poolShapes(view, await queue.bindings.load()));
+  }
 
   async function applyFleet(): Promise<void> {
     try {
-      await queue.applyLimits(poolShapes(registry));
+      await applyLimits();
+      monitor.recheck();
       for (const listener of listeners) await listener();
       log.info({ event: 'config.reloaded', pools: registry.pools() }, 'scanners.yaml was read again');
     } catch (error) {
@@ -77,6 +96,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
     registry,
     queue,
     monitor,
+    applyLimits,
     onFleetChange: (listener) => void listeners.push(listener),
     reload: () => scanners.reload(),
     async close() {

@@ -1,8 +1,8 @@
 import { ScannerError } from '@scanmq/contract';
 import type { ScanSnapshot } from '@scanmq/scanners';
-import { sleep } from './interruption.js';
 import { getOurScan } from './launch-scan.js';
 import type { RunContext } from './run-context.js';
+import { steerPause } from './steer-pause.js';
 
 /** An active scan shows at most this: 100 is kept for "completed, and the results are stored". */
 const PROGRESS_WHILE_RUNNING = 95;
@@ -13,7 +13,9 @@ const PROGRESS_WHILE_RUNNING = 95;
  *   not when somebody stopped it there.
  */
 export async function watchScan(ctx: RunContext, scanId: number): Promise<void> {
-  if (ctx.checkpoint().ended_as !== undefined) return;
+  const ended = ctx.checkpoint().ended_as;
+  if (ended === 'completed') return;
+  if (ended !== undefined) throw endedEarly(ctx, ended);
   for (;;) {
     const scan = await getOurScan(ctx, scanId, ctx.checkpoint().history_id);
     const run = ourRun(ctx, scan);
@@ -26,7 +28,8 @@ export async function watchScan(ctx: RunContext, scanId: number): Promise<void> 
       await ctx.note(`Scan ${scanId} completed on the scanner.`);
       return;
     }
-    await sleep(ctx.deps.settings.pollIntervalMs, ctx.signal);
+    await steerPause(ctx, scanId, status);
+    await ctx.nap(ctx.deps.settings.pollIntervalMs);
   }
 }
 

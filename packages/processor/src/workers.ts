@@ -15,6 +15,7 @@ import {
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { FollowReport } from './follow.js';
 import type { ScanProcessor } from './scan-job.js';
+import type { SettleReport } from './settle-abandoned.js';
 
 export interface ScanWorkersOptions {
   readonly queue: QueueSystem;
@@ -23,6 +24,8 @@ export interface ScanWorkersOptions {
   readonly log: Logger;
   /** How often the sweep looks for what a crash left behind. */
   readonly sweepIntervalMs: number;
+  /** Stops scans that nobody follows any more; part of the sweep. */
+  readonly settle: () => Promise<SettleReport>;
   /** Looks at the folders that are followed. */
   readonly follow: () => Promise<FollowReport>;
   readonly followIntervalMs: number;
@@ -127,7 +130,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
       const report = await queue.sweep();
       if (report.requeued.length + report.overdue.length > 0)
         log.warn({ event: 'sweep', ...report }, 'the sweep put something right');
-      return report;
+      return { ...report, ...(await options.settle()) };
     },
     { ...common, concurrency: 1 },
   );

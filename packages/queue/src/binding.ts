@@ -1,7 +1,8 @@
-import type { InstanceKey } from '@scanmq/contract';
+import type { InstanceKey, TaskRecord } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
-import type { Keys } from './keys.js';
-import { bindScript } from './scripts.js';
+import { z } from 'zod';
+import { type Keys, queueNameOf } from './keys.js';
+import { asTexts, bindScript } from './scripts.js';
 
 /** An instance that may take a task, with its limit of concurrent scans. */
 export interface BindingCandidate {
@@ -9,37 +10,102 @@ export interface BindingCandidate {
   readonly limit: number;
 }
 
+/** Limits beside those of the instances. */
+export interface BindingLimits {
+  /** Scans of the task's principal at once, over all pools; undefined = no limit. */
+  readonly ofPrincipal: number | undefined;
+  /** Of the target networks that the scan touches. */
+  readonly ofTargets: readonly { readonly name: string; readonly max: number }[];
+}
+
+export type BindingAnswer =
+  | { readonly bound: InstanceKey }
+  | { readonly bound: undefined; readonly because: 'full' }
+  | { readonly bound: undefined; readonly because: 'principal'; readonly used: number }
+  | { readonly bound: undefined; readonly because: 'target'; readonly limit: string };
+
+const abandonedSchema = z.object({
+  task_id: z.string(),
+  instance_key: z.string(),
+  /** What the name of the scan contains. */
+  marker: z.string(),
+  scan_id: z.number().int().nullable(),
+  at: z.iso.datetime(),
+});
+/** A scan that nobody follows any more and that may still run: it keeps its slot until the scanner says that it has ended. */
+export type AbandonedScan = z.output<typeof abandonedSchema>;
+
 /** Which task occupies a slot of which scanner; the limits hold over all processes. */
 export interface Bindings {
-  /**
-   * Binds a task to the least loaded candidate, or keeps the binding that it has.
-   * @returns undefined when every candidate is full.
-   */
-  bind(taskId: string, candidates: readonly BindingCandidate[]): Promise<InstanceKey | undefined>;
+  /** Binds a task to the least loaded candidate, or keeps the binding that it has. */
+  bind(
+    task: Pick<TaskRecord, 'task_id' | 'principal' | 'scanner_pool' | 'pinned_instance' | 'imported'>,
+    candidates: readonly BindingCandidate[],
+    limits: BindingLimits,
+  ): Promise<BindingAnswer>;
   /** Gives the slot free. Only after the scan on the scanner has ended or was given up. */
   release(taskId: string): Promise<void>;
   /** Slots in use by instance. */
   load(): Promise<ReadonlyMap<string, number>>;
+  /** Keeps a slot for a scan that is given up, beside that of its task, which is released or bound anew. */
+  abandon(scan: AbandonedScan): Promise<void>;
+  abandoned(): Promise<readonly AbandonedScan[]>;
+  /** The scan has ended on its scanner, or the scanner is gone for good. */
+  settle(scan: AbandonedScan): Promise<void>;
 }
 
+export const NO_LIMITS: BindingLimits = { ofPrincipal: undefined, ofTargets: [] };
+
 export function createBindings(redis: Redis, keys: Keys): Bindings {
+  const abandonedId = (scan: AbandonedScan): string => `${scan.task_id} ${scan.marker}`;
+  const readAbandoned = async (): Promise<AbandonedScan[]> =>
+    (await redis.hvals(keys.abandoned)).map((text) => abandonedSchema.parse(JSON.parse(text)));
+
   return {
-    async bind(taskId, candidates) {
-      const instance = await bindScript(
-        redis,
-        [keys.bindings],
-        [taskId, keys.recordPrefix, ...candidates.flatMap(({ instanceKey, limit }) => [instanceKey, limit])],
+    async bind(task, candidates, limits) {
+      const answer = asTexts(
+        await bindScript(
+          redis,
+          [keys.bindings, keys.abandoned, keys.fair(queueNameOf(task))],
+          [
+            task.task_id,
+            keys.recordPrefix,
+            task.principal,
+            limits.ofPrincipal ?? 0,
+            JSON.stringify(limits.ofTargets),
+            ...candidates.flatMap(({ instanceKey, limit }) => [instanceKey, limit]),
+          ],
+        ),
       );
-      return typeof instance === 'string' ? (instance as InstanceKey) : undefined;
+      switch (answer[0]) {
+        case 'bound':
+          return { bound: answer[1] as InstanceKey };
+        case 'principal':
+          return { bound: undefined, because: 'principal', used: Number(answer[1]) };
+        case 'target':
+          return { bound: undefined, because: 'target', limit: answer[1] ?? '' };
+        default:
+          return { bound: undefined, because: 'full' };
+      }
     },
     async release(taskId) {
       await redis.hdel(keys.bindings, taskId);
     },
     async load() {
       const load = new Map<string, number>();
-      for (const instance of await redis.hvals(keys.bindings))
-        load.set(instance, (load.get(instance) ?? 0) + 1);
+      const taken = [
+        ...(await redis.hvals(keys.bindings)),
+        ...(await readAbandoned()).map((scan) => scan.instance_key),
+      ];
+      for (const instance of taken) load.set(instance, (load.get(instance) ?? 0) + 1);
       return load;
+    },
+    async abandon(scan) {
+      await redis.hset(keys.abandoned, abandonedId(scan), JSON.stringify(scan));
+    },
+    abandoned: readAbandoned,
+    async settle(scan) {
+      await redis.hdel(keys.abandoned, abandonedId(scan));
     },
   };
 }

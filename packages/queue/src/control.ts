@@ -7,8 +7,14 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { quietErrors } from './quiet-errors.js';
 
-export const controlMessageSchema = z.object({ task_id: z.string(), action: z.enum(['cancel', 'look']) });
-/** `cancel`: stop it. `look`: the sweep found the task overdue. */
+export const controlMessageSchema = z.discriminatedUnion('action', [
+  z.object({ action: z.enum(['cancel', 'look', 'wake']), task_id: z.string() }),
+  z.object({ action: z.literal('admit') }),
+]);
+/**
+ * `cancel`: stop it. `look`: the sweep found the task overdue. `wake`: what is wanted of it has changed (pause, resume).
+ * `admit`: somebody who waits may be served now.
+ */
 export type ControlMessage = z.infer<typeof controlMessageSchema>;
 
 export const changeMessageSchema = z.object({ task_id: z.string(), state: taskStateSchema });

@@ -50,8 +50,34 @@ export function newTask(facts: NewTask): TaskRecord {
     results_summary: null,
     troubleshooting: null,
     quality: null,
+    pause_requested: null,
+    waiting_for: null,
+    failures: [],
+    abandoned_scans: [],
+    partial_results: false,
+    // decided in the moment of creation
+    fair_round: 0,
+    effective_priority: null,
+    target_limits: [],
     simulator: false,
   };
+}
+
+export interface CreateOptions {
+  readonly idempotencyTtlMs: number;
+  readonly sealedCredentials: string | undefined;
+  /** Share of its principal among those that wait. */
+  readonly share: number;
+  /** May join an identical task of the same principal that still waits. */
+  readonly coalesce: boolean;
+}
+
+export interface Created {
+  readonly task: TaskRecord;
+  /** The idempotency key was used before for the same request. */
+  readonly replay: boolean;
+  /** An identical task waited already. */
+  readonly joined: boolean;
 }
 
 /**
@@ -62,12 +88,13 @@ export function newTask(facts: NewTask): TaskRecord {
 export async function createTask(
   { tasks, queues }: { readonly tasks: TaskStore; readonly queues: Queues },
   task: TaskRecord,
-  options: { readonly idempotencyTtlMs: number; readonly sealedCredentials: string | undefined },
-): Promise<{ task: TaskRecord; replay: boolean }> {
+  options: CreateOptions,
+): Promise<Created> {
   const created = await tasks.create(task, options);
-  if (created.created) {
-    await queues.add(task);
-    return { task, replay: false };
+  if (created.how === 'created') {
+    const placed = { ...task, fair_round: created.fairRound };
+    await queues.add(placed);
+    return { task: placed, replay: false, joined: false };
   }
   if (created.requestHash !== task.request_hash) {
     throw new ScanmqError(
@@ -77,5 +104,5 @@ export async function createTask(
   }
   const first = await tasks.get(created.taskId);
   if (first.state === 'queued') await queues.add(first);
-  return { task: first, replay: true };
+  return { task: first, replay: created.how === 'replayed', joined: created.how === 'joined' };
 }

@@ -11,23 +11,24 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Seals credentials for one task.
+ * Seals credentials for one place: a task, or a name in the store.
+ * @param place is authenticated: moved to another place, they do not open.
  * @param key 32 bytes.
- * @returns base64 of nonce, tag and ciphertext. The task id is authenticated: moved to another task, it does not open.
+ * @returns base64 of nonce, tag and ciphertext.
  */
-export function sealCredentials(credentials: ScanCredentials, taskId: TaskId, key: Buffer): string {
+export function sealCredentials(credentials: ScanCredentials, place: string, key: Buffer): string {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(taskId));
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
   const sealed = Buffer.concat([cipher.update(JSON.stringify(credentials), 'utf8'), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
 }
 
 /** @throws ScanmqError `internal` (not retryable) when the key is another or the text was changed. */
-export function openCredentials(sealed: string, taskId: TaskId, key: Buffer): ScanCredentials {
+export function openCredentials(sealed: string, place: string, key: Buffer): ScanCredentials {
   const bytes = Buffer.from(sealed, 'base64');
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
-      .setAAD(Buffer.from(taskId))
+      .setAAD(Buffer.from(place))
       .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
     const opened = Buffer.concat([
       decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
@@ -37,7 +38,7 @@ export function openCredentials(sealed: string, taskId: TaskId, key: Buffer): Sc
   } catch {
     throw new ScanmqError(
       'internal',
-      'The credentials of this task cannot be opened: gateway and worker have different values of CREDENTIALS_KEY.',
+      'The credentials cannot be opened: they were sealed with another CREDENTIALS_KEY.',
       { retryable: 'no' },
     );
   }

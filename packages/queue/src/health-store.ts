@@ -7,8 +7,11 @@ export interface HealthStore {
   all(): Promise<ReadonlyMap<string, InstanceHealth>>;
   get(instanceKey: string): Promise<InstanceHealth | undefined>;
   set(health: InstanceHealth): Promise<void>;
-  /** @returns true for the one process that may ask the instance within this interval. */
-  takeTurn(instanceKey: string, intervalMs: number): Promise<boolean>;
+  /**
+   * @param purpose turns for one purpose do not take those for another.
+   * @returns true for the one process that may ask the instance within this interval.
+   */
+  takeTurn(instanceKey: string, purpose: 'regular' | 'suspicion', intervalMs: number): Promise<boolean>;
 }
 
 function decode(text: string): InstanceHealth | undefined {
@@ -33,10 +36,10 @@ export function createHealthStore(redis: Redis, keys: Keys): HealthStore {
     async set(health) {
       await redis.hset(keys.health, health.instance_key, JSON.stringify(health));
     },
-    async takeTurn(instanceKey, intervalMs) {
+    async takeTurn(instanceKey, purpose, intervalMs) {
       // a little shorter than the interval, or the same process would miss its own next turn
       const answer = await redis.set(
-        keys.healthLease(instanceKey),
+        keys.healthLease(instanceKey, purpose),
         '1',
         'PX',
         Math.max(1, Math.floor(intervalMs * 0.9)),

@@ -1,8 +1,16 @@
-export type { BindingCandidate, Bindings } from './binding.js';
-export { cancelMessage, mayHaveScan } from './cancel.js';
+export {
+  type AbandonedScan,
+  type BindingAnswer,
+  type BindingCandidate,
+  type BindingLimits,
+  type Bindings,
+  NO_LIMITS,
+} from './binding.js';
 export type { ConnectionRole } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
+export type { Created } from './create-task.js';
 export type { CredentialBox } from './credentials.js';
+export type { DeadLetterPage, DeadLetters } from './dead-letters.js';
 export type { FollowedMark, FollowedScans } from './followed.js';
 export type { HealthStore } from './health-store.js';
 export {
@@ -15,7 +23,9 @@ export {
   poolQueueName,
 } from './keys.js';
 export type { TaskPage } from './list-tasks.js';
-export { estimateWaitMinutes } from './queue-status.js';
+export type { OperatorStates } from './operator-states.js';
+export { effectivePriority } from './priority.js';
+export { type PoolPace, waitMinutes } from './queue-status.js';
 export {
   openQueueSystem,
   type QueueSettings,
@@ -25,8 +35,12 @@ export {
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
 export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
+export type { StoredCredentials } from './stored-credentials.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';
+export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './task-control.js';
 export { taskDirectory } from './task-file.js';
 export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';
+export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
+export type { WaitingRoom } from './waiting-room.js';

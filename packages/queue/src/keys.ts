@@ -3,7 +3,7 @@
  * and no queue can be called so: names of pools have no dot (contract, `poolNameSchema`).
  */
 import { createHash } from 'node:crypto';
-import type { TaskState } from '@scanmq/contract';
+import type { TaskRecord, TaskState } from '@scanmq/contract';
 
 export interface Keys {
   /** Prefix of all record keys; append the task id. */
@@ -11,6 +11,12 @@ export interface Keys {
   readonly byCreation: string;
   /** Task id → instance key. */
   readonly bindings: string;
+  /** Task id and generation → a scan that was given up, and occupies its slot until the scanner says that it has ended. */
+  readonly abandoned: string;
+  /** Instance key → what an operator decided about it, JSON. */
+  readonly operatorStates: string;
+  /** Name → sealed credential with its facts, JSON. */
+  readonly storedCredentials: string;
   /** Instance key → health, JSON. */
   readonly health: string;
   /** Channel for cancel requests to whichever process runs the task. */
@@ -20,13 +26,19 @@ export interface Keys {
   record(taskId: string): string;
   byState(state: TaskState): string;
   idempotency(principal: string, key: string): string;
+  /** Task that waits and was submitted with `coalesce`; @param hash of principal and request. */
+  coalesce(hash: string): string;
+  /** Rounds of fairness of one queue: `v` the round served last, `f:<principal>` where its next task goes. */
+  fair(queue: string): string;
+  /** Tasks of a pool that wait for something other than their turn, in the order in which they are served. */
+  parked(pool: string): string;
   credentials(taskId: string): string;
   /** Durations of the last scans of a pool, milliseconds. */
   durations(pool: string): string;
   /** Scan id → how far it was collected, of the folder that an instance follows. */
   followed(instanceKey: string): string;
   /** Held by the process that polls the health of an instance now. */
-  healthLease(instanceKey: string): string;
+  healthLease(instanceKey: string, purpose: string): string;
 }
 
 /** @param prefix `QUEUE_PREFIX`; for Redis Cluster with a hash tag, for example `{scanmq}`. */
@@ -36,6 +48,9 @@ export function createKeys(prefix: string): Keys {
     recordPrefix: `${own}record:`,
     byCreation: `${own}created`,
     bindings: `${own}bindings`,
+    abandoned: `${own}abandoned`,
+    operatorStates: `${own}operator-states`,
+    storedCredentials: `${own}stored-credentials`,
     health: `${own}health`,
     control: `${own}control`,
     changes: `${own}changes`,
@@ -46,10 +61,13 @@ export function createKeys(prefix: string): Keys {
       `${own}idempotency:${createHash('sha256')
         .update(JSON.stringify([principal, key]))
         .digest('hex')}`,
+    coalesce: (hash) => `${own}coalesce:${hash}`,
+    fair: (queue) => `${own}fair:${queue}`,
+    parked: (pool) => `${own}parked:${pool}`,
     credentials: (taskId) => `${own}credentials:${taskId}`,
     durations: (pool) => `${own}durations:${pool}`,
     followed: (instanceKey) => `${own}followed:${instanceKey}`,
-    healthLease: (instanceKey) => `${own}health-lease:${instanceKey}`,
+    healthLease: (instanceKey, purpose) => `${own}health-lease:${purpose}:${instanceKey}`,
   };
 }
 
@@ -70,3 +88,14 @@ export const IMPORT_POOL = 'imports';
 
 /** Queue of the periodic sweep. The dot keeps it apart from any pool. */
 export const MAINTENANCE_QUEUE = 'scanmq.maintenance';
+
+/** What decides in which queue a task waits. */
+export type QueuedTask = Pick<TaskRecord, 'scanner_pool' | 'pinned_instance' | 'imported'>;
+
+/** The queue that a task belongs to: of its pool, of the instance that it asked for, or of imports. */
+export function queueNameOf(task: QueuedTask): string {
+  if (task.imported !== null) return IMPORT_QUEUE;
+  return task.pinned_instance === null
+    ? poolQueueName(task.scanner_pool)
+    : instanceQueueName(task.scanner_pool, task.pinned_instance);
+}

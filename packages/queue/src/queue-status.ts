@@ -1,58 +1,54 @@
 import type { QueueStatus, TaskRecord } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
-import type { Keys } from './keys.js';
-import type { QueuedTask, Queues, ScanQueue } from './queues.js';
+import type { Keys, QueuedTask } from './keys.js';
+import { jobPriority } from './priority.js';
+import type { Queues, ScanQueue } from './queues.js';
 import type { TaskStore } from './task-store.js';
+import { estimateWaitMinutes, recentDurations, typicalDuration } from './wait-estimate.js';
+import type { WaitingRoom } from './waiting-room.js';
 
-/** Scans remembered for the estimate. */
-const REMEMBERED_SCANS = 50;
-/** Assumed for the first scans of a pool; the earlier version used it for all. */
-const ASSUMED_SCAN_MS = 15 * 60_000;
 const SHOWN_TASKS = 5;
-const MS_PER_MINUTE = 60_000;
+/** BullMQ orders prioritised jobs by priority and, within one, by a counter of this size (its `getPriorityScore`). */
+const PRIORITY_SCALE = 0x100000000;
+/** Running tasks looked at for an estimate; no fleet has more slots. */
+const MOST_RUNNING = 2_000;
 
 export interface QueueStatusDeps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly queues: Queues;
   readonly tasks: TaskStore;
+  readonly waitingRoom: WaitingRoom;
   readonly now: () => Date;
 }
 
-/** Remembers how long a scan took, for the estimates of its pool. */
-export async function rememberDuration(
-  redis: Redis,
-  keys: Keys,
+/** What runs in a pool, for estimates. */
+export interface PoolPace {
+  readonly runningForMs: readonly number[];
+  /** Undefined when nothing is known. */
+  readonly typicalMs: number | undefined;
+}
+
+/** @returns how long the scans of the pool take, and how long those that run have run. */
+export async function poolPace(
+  { redis, keys, tasks, now }: Pick<QueueStatusDeps, 'redis' | 'keys' | 'tasks' | 'now'>,
   pool: string,
-  durationMs: number,
-): Promise<void> {
-  await redis
-    .pipeline()
-    .lpush(keys.durations(pool), Math.round(durationMs))
-    .ltrim(keys.durations(pool), 0, REMEMBERED_SCANS - 1)
-    .exec();
+): Promise<PoolPace> {
+  const running = await tasks.getMany(await tasks.idsByCreation(undefined, MOST_RUNNING, 'running'));
+  const runningForMs = running
+    .filter((task) => task?.scanner_pool === pool && task.imported === null)
+    .map((task) => Math.max(0, now().getTime() - Date.parse(task?.started_at ?? now().toISOString())));
+  return {
+    runningForMs,
+    typicalMs: typicalDuration(await recentDurations(redis, keys, pool), runningForMs),
+  };
 }
 
-/** Median duration of recent scans of the pool, milliseconds. */
-export async function typicalDurationMs(redis: Redis, keys: Keys, pool: string): Promise<number> {
-  const durations = (await redis.lrange(keys.durations(pool), 0, -1)).map(Number).sort((a, b) => a - b);
-  return durations[Math.floor(durations.length / 2)] ?? ASSUMED_SCAN_MS;
-}
-
-/**
- * How long a task waits, in minutes: the scans before it, in rounds of as many as fit at once.
- * @param position 1 = next.
- */
-export function estimateWaitMinutes(
-  position: number,
-  capacity: number,
-  running: number,
-  typicalMs: number,
-): number {
-  const waitsFor = position - Math.max(0, capacity - running);
-  if (waitsFor <= 0) return 0;
-  const minutes = (Math.ceil(waitsFor / Math.max(1, capacity)) * typicalMs) / MS_PER_MINUTE;
-  return Math.round(minutes * 10) / 10;
+/** Minutes until a task at this place begins; null when nothing is known yet. */
+export function waitMinutes(position: number, capacity: number, pace: PoolPace): number | null {
+  if (position <= capacity - pace.runningForMs.length) return 0;
+  if (pace.typicalMs === undefined) return null;
+  return estimateWaitMinutes(position, capacity, pace.runningForMs, pace.typicalMs) ?? null;
 }
 
 /** Ids that wait in a queue in the order in which they are served. */
@@ -63,19 +59,28 @@ async function waitingIds(redis: Redis, queue: ScanQueue, count: number): Promis
   return [...plain.reverse(), ...prioritised].slice(0, count);
 }
 
-/** Place of a task among those that wait, 1 = next; null when it does not wait there. */
+/**
+ * Place of a task among those that wait, 1 = next; null when it does not wait there. Those that are held back count
+ * where they would stand, for they are served before others as soon as they can be.
+ */
 export async function queuePosition(
-  deps: Pick<QueueStatusDeps, 'redis' | 'queues'>,
-  task: QueuedTask & Pick<TaskRecord, 'task_id'>,
+  deps: Pick<QueueStatusDeps, 'redis' | 'queues' | 'waitingRoom'>,
+  task: QueuedTask & Pick<TaskRecord, 'task_id' | 'priority' | 'effective_priority' | 'fair_round'>,
 ): Promise<number | null> {
+  const { redis, waitingRoom } = deps;
   const queue = deps.queues.forTask(task);
-  const [plain, fromEnd, rank] = await Promise.all([
-    deps.redis.llen(queue.toKey('wait')),
-    deps.redis.lpos(queue.toKey('wait'), task.task_id),
-    deps.redis.zrank(queue.toKey('prioritized'), task.task_id),
+  const priority = jobPriority(task);
+  const [plain, fromEnd, rank, parked] = await Promise.all([
+    redis.llen(queue.toKey('wait')),
+    redis.lpos(queue.toKey('wait'), task.task_id),
+    redis.zrank(queue.toKey('prioritized'), task.task_id),
+    waitingRoom.place(task),
   ]);
   if (fromEnd !== null) return plain - fromEnd;
-  return rank === null ? null : plain + rank + 1;
+  if (rank !== null) return plain + rank + (await waitingRoom.countBefore(task.scanner_pool, priority)) + 1;
+  if (parked === null) return null;
+  const before = await redis.zcount(queue.toKey('prioritized'), '-inf', `(${priority * PRIORITY_SCALE}`);
+  return plain + before + parked + 1;
 }
 
 /** The state of a pool's queues (tool `get_queue_status`). @param capacity scans that the pool runs at once. */
@@ -84,7 +89,7 @@ export async function queueStatus(
   pool: string,
   capacity: number,
 ): Promise<QueueStatus> {
-  const { redis, keys, tasks, now } = deps;
+  const { redis, tasks, now } = deps;
   const sum = { waiting: 0, active: 0, delayed: 0, failed: 0 };
   const next: string[] = [];
   for (const queue of deps.queues.ofPool(pool)) {
@@ -95,14 +100,16 @@ export async function queueStatus(
     sum.failed += counts.failed ?? 0;
     next.push(...(await waitingIds(redis, queue, SHOWN_TASKS)));
   }
+  const heldBack = await deps.waitingRoom.count(pool);
   const shown = (await tasks.getMany(next.slice(0, SHOWN_TASKS))).filter((task) => task !== undefined);
   const oldest = await oldestWaiting(deps, pool);
-  const typicalMs = await typicalDurationMs(redis, keys, pool);
+  const pace = await poolPace(deps, pool);
   return {
     pool,
-    queue_depth: sum.waiting,
+    queue_depth: sum.waiting + heldBack,
     running: sum.active,
-    delayed: sum.delayed,
+    delayed: Math.max(0, sum.delayed - heldBack),
+    held_back: heldBack,
     dlq_size: sum.failed,
     next_tasks: shown.map((task) => ({
       task_id: task.task_id,
@@ -114,7 +121,7 @@ export async function queueStatus(
       oldest === undefined
         ? 0
         : Math.max(0, Math.round((now().getTime() - Date.parse(oldest.created_at)) / 1000)),
-    estimated_wait_minutes: estimateWaitMinutes(sum.waiting + 1, capacity, sum.active, typicalMs),
+    estimated_wait_minutes: waitMinutes(sum.waiting + heldBack + 1, capacity, pace),
     timestamp: now().toISOString(),
   };
 }

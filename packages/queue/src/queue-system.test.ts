@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
 import { Redis } from 'ioredis';
-import { NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
+import { NO_LIMITS, NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
 
 const key = randomBytes(32);
 let directory: string;
@@ -39,6 +39,7 @@ async function open(
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: key,
+      priorityAgeingMs: 3_600_000,
     },
     connectWaitMs,
     onError: () => undefined,
@@ -153,18 +154,64 @@ describe('binding', () => {
   it('never exceeds a limit, takes the least loaded, keeps what is bound, and frees slots of ended tasks', async () => {
     const tasks = await Promise.all(Array.from({ length: 4 }, async () => (await submit()).task));
     const bound = [];
-    for (const task of tasks) bound.push(await queue.bindings.bind(task.task_id, candidates));
+    for (const task of tasks) bound.push((await queue.bindings.bind(task, candidates, NO_LIMITS)).bound);
     expect(bound).toEqual(['nessus:a', 'nessus:b', 'nessus:a', undefined]);
     const [first, , , last] = tasks as [TaskRecord, TaskRecord, TaskRecord, TaskRecord];
-    expect(await queue.bindings.bind(first.task_id, [candidates[1]])).toBe('nessus:a');
+    expect(await queue.bindings.bind(first, [candidates[1]], NO_LIMITS)).toEqual({ bound: 'nessus:a' });
     await queue.tasks.transition(first.task_id, 'cancelled', {});
-    expect(await queue.bindings.bind(last.task_id, candidates)).toBe('nessus:a');
+    expect(await queue.bindings.bind(last, candidates, NO_LIMITS)).toEqual({ bound: 'nessus:a' });
     for (const task of tasks) await queue.bindings.release(task.task_id);
+  });
+
+  it('keeps the limits of principals and of target networks, and says which of them it was', async () => {
+    const [first, second, third] = await Promise.all([0, 1, 2].map(async () => (await submit()).task));
+    if (!first || !second || !third) throw new Error('no tasks');
+    const many = [{ instanceKey: 'nessus:c', limit: 10 }] as const;
+    const plant = [{ name: 'plant', max: 2 }];
+    expect(await queue.bindings.bind(first, many, { ofPrincipal: 1, ofTargets: plant })).toMatchObject({
+      bound: 'nessus:c',
+    });
+    expect(await queue.bindings.bind(second, many, { ofPrincipal: 1, ofTargets: plant })).toEqual({
+      bound: undefined,
+      because: 'principal',
+      used: 1,
+    });
+    expect(await queue.bindings.bind(second, many, { ofPrincipal: 9, ofTargets: plant })).toMatchObject({
+      bound: 'nessus:c',
+    });
+    expect(await queue.bindings.bind(third, many, { ofPrincipal: 9, ofTargets: plant })).toEqual({
+      bound: undefined,
+      because: 'target',
+      limit: 'plant',
+    });
+    for (const task of [first, second, third]) await queue.bindings.release(task.task_id);
+  });
+
+  it('counts a scan that was given up until it is settled', async () => {
+    const { task } = await submit();
+    const one = [{ instanceKey: 'nessus:d', limit: 1 }] as const;
+    const given = {
+      task_id: 'ne_ness_20261123_000000_00000000',
+      instance_key: 'nessus:d',
+      marker: '[scanmq ne_ness_20261123_000000_00000000]',
+      scan_id: 7,
+      at: new Date().toISOString(),
+    };
+    await queue.bindings.abandon(given);
+    expect(await queue.bindings.bind(task, one, NO_LIMITS)).toMatchObject({
+      bound: undefined,
+      because: 'full',
+    });
+    expect((await queue.bindings.load()).get('nessus:d')).toBe(1);
+    await queue.bindings.settle(given);
+    expect(await queue.bindings.bind(task, one, NO_LIMITS)).toEqual({ bound: 'nessus:d' });
+    await queue.bindings.release(task.task_id);
   });
 });
 
 describe('the queue', () => {
   it('tells positions in the order in which tasks are served', async () => {
+    await queue.rememberDuration('nessus', 600_000);
     const low = (await submit({ priority: 'low' })).task;
     const high = (await submit({ priority: 'high' })).task;
     const [lowWait, highWait] = [await queue.waitOf(low, 2), await queue.waitOf(high, 2)];
@@ -178,12 +225,16 @@ describe('the queue', () => {
 
   it('forgets a waiting task that is cancelled, and says so twice without an error', async () => {
     const { task } = await submit();
-    expect(await queue.cancel(task.task_id, 'changed my mind', 'tester')).toMatchObject({
+    expect(
+      await queue.cancel(task.task_id, { reason: 'changed my mind', by: 'tester', keepResults: false }),
+    ).toMatchObject({
       status: 'cancelled',
       previous_status: 'queued',
     });
     expect(await queue.queues.forTask(task).getJob(task.task_id)).toBeUndefined();
-    expect(await queue.cancel(task.task_id, '', 'tester')).toMatchObject({ status: 'cancelled' });
+    expect(await queue.cancel(task.task_id, { reason: '', by: 'tester', keepResults: false })).toMatchObject({
+      status: 'cancelled',
+    });
     expect((await queue.tasks.get(task.task_id)).error?.message).toContain('changed my mind');
   });
 });

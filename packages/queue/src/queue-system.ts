@@ -1,8 +1,15 @@
 import type { Settings } from '@scanmq/config';
-import type { CancelAnswer, ListTasksParams, QueueStatus, ScanRequest, TaskRecord } from '@scanmq/contract';
+import type {
+  CancelAnswer,
+  ControlAnswer,
+  ListTasksParams,
+  QueueStatus,
+  ScanCredentials,
+  ScanRequest,
+  TaskRecord,
+} from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import { type Bindings, createBindings } from './binding.js';
-import { cancelScan } from './cancel.js';
 import { type ConnectionRole, checkRedisSettings, connectRedis } from './connection.js';
 import {
   type ChangeMessage,
@@ -11,23 +18,31 @@ import {
   controlMessageSchema,
   listen,
 } from './control.js';
+import type { Created } from './create-task.js';
 import { type CredentialBox, createCredentialBox } from './credentials.js';
+import { createDeadLetters, type DeadLetters } from './dead-letters.js';
 import { createFollowedScans, type FollowedScans } from './followed.js';
 import { createHealthStore, type HealthStore } from './health-store.js';
 import { createKeys, type Keys } from './keys.js';
 import { listTasks, type TaskPage } from './list-tasks.js';
-import {
-  estimateWaitMinutes,
-  queuePosition,
-  queueStatus,
-  rememberDuration,
-  typicalDurationMs,
-} from './queue-status.js';
+import { createOperatorStates, type OperatorStates } from './operator-states.js';
+import { type PoolPace, poolPace, queuePosition, queueStatus, waitMinutes } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import { createStoredCredentials, type StoredCredentials } from './stored-credentials.js';
 import { type Placement, type SubmitContext, submitScan } from './submit.js';
 import { type ImportRequest, submitImport } from './submit-import.js';
 import { type SweepReport, sweep } from './sweep.js';
+import {
+  type CancelOptions,
+  type ControlDeps,
+  cancelScan,
+  pauseTask,
+  resumeTask,
+  retryTask,
+} from './task-control.js';
 import { createTaskStore, type TaskStore } from './task-store.js';
+import { rememberDuration } from './wait-estimate.js';
+import { createWaitingRoom, type WaitingRoom } from './waiting-room.js';
 
 export type QueueSettings = Pick<
   Settings,
@@ -40,6 +55,7 @@ export type QueueSettings = Pick<
   | 'idempotencyTtlMs'
   | 'scanTimeoutMs'
   | 'credentialsKey'
+  | 'priorityAgeingMs'
 >;
 
 export interface QueueSystemOptions {
@@ -61,26 +77,34 @@ export interface QueueSystem {
   readonly tasks: TaskStore;
   readonly queues: Queues;
   readonly bindings: Bindings;
+  readonly waitingRoom: WaitingRoom;
   readonly credentials: CredentialBox;
+  readonly storedCredentials: StoredCredentials;
+  readonly deadLetters: DeadLetters;
+  readonly operatorStates: OperatorStates;
   readonly health: HealthStore;
   readonly followed: FollowedScans;
-  submit(
-    request: ScanRequest,
-    placement: Placement,
-    context: SubmitContext,
-  ): Promise<{ task: TaskRecord; replay: boolean }>;
-  submitImport(
-    request: ImportRequest,
-    context: SubmitContext,
-  ): Promise<{ task: TaskRecord; replay: boolean }>;
-  cancel(taskId: string, reason: string, by: string): Promise<CancelAnswer>;
+  submit(request: ScanRequest, placement: Placement, context: SubmitContext): Promise<Created>;
+  submitImport(request: ImportRequest, context: SubmitContext): Promise<Created>;
+  /** The credentials of a task: its own, or the stored ones that it names. @returns undefined when they are gone. */
+  credentialsOf(task: TaskRecord): Promise<ScanCredentials | undefined>;
+  cancel(taskId: string, options: CancelOptions): Promise<CancelAnswer>;
+  pause(taskId: string, by: string): Promise<ControlAnswer>;
+  resume(taskId: string): Promise<ControlAnswer>;
+  retry(taskId: string): Promise<ControlAnswer>;
   list(params: ListTasksParams): Promise<TaskPage>;
   /** @param capacity scans that the pool runs at once. */
   status(pool: string, capacity: number): Promise<QueueStatus>;
-  /** Place (1 = next, null = not waiting) and expected wait of a task. */
-  waitOf(task: TaskRecord, capacity: number): Promise<{ position: number | null; minutes: number }>;
+  /** Place of a waiting task (1 = next, null = not waiting), and minutes until it begins (null = not known). */
+  waitOf(
+    task: TaskRecord,
+    capacity: number,
+  ): Promise<{ position: number | null; minutes: number | null; pace: PoolPace }>;
   rememberDuration(pool: string, durationMs: number): Promise<void>;
-  typicalDurationMs(pool: string): Promise<number>;
+  /** How long scans of the pool take. */
+  pace(pool: string): Promise<PoolPace>;
+  /** Tells all workers that somebody who waits may be served now. */
+  requestAdmission(): Promise<void>;
   sweep(): Promise<SweepReport>;
   applyLimits(pools: readonly PoolShape[]): Promise<void>;
   /** @returns stops listening. */
@@ -126,11 +150,16 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     onError: (queue, error) => onError(`queue ${queue}`, error),
   });
   const credentials = createCredentialBox(redis, keys, settings.credentialsKey);
-  const tell = async (taskId: string, action: ControlMessage['action']): Promise<void> => {
-    await redis.publish(keys.control, JSON.stringify({ task_id: taskId, action } satisfies ControlMessage));
+  const tell = async (message: ControlMessage): Promise<void> => {
+    await redis.publish(keys.control, JSON.stringify(message));
   };
-  const submitDeps = { tasks, queues, now, ...settings };
-  const statusDeps = { redis, keys, queues, tasks, now };
+  const bindings = createBindings(redis, keys);
+  const waitingRoom = createWaitingRoom(redis, keys, tasks, queues);
+  const stored = createStoredCredentials(redis, keys, settings.credentialsKey, now);
+  const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
+  const submitDeps = { tasks, queues, stored, now, ...settings };
+  const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
+  const pace = recentlyKnown((pool) => poolPace(statusDeps, pool));
 
   return {
     redis,
@@ -139,41 +168,44 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     tasks,
     queues,
     credentials,
-    bindings: createBindings(redis, keys),
+    bindings,
+    waitingRoom,
+    storedCredentials: stored,
+    deadLetters: createDeadLetters(redis, keys, controlDeps),
+    operatorStates: createOperatorStates(redis, keys),
     health: createHealthStore(redis, keys),
     followed: createFollowedScans(redis, keys),
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
     submitImport: (request, context) => submitImport(submitDeps, request, context),
-    cancel: (taskId, reason, by) =>
-      cancelScan(
-        {
-          tasks,
-          queues,
-          credentials,
-          now,
-          publish: (id) => tell(id, 'cancel'),
-        },
-        taskId,
-        reason,
-        by,
-      ),
+    credentialsOf: async (task) =>
+      task.credential_ref === null
+        ? await credentials.open(task.task_id)
+        : await stored.open(task.credential_ref),
+    cancel: (taskId, options) => cancelScan(controlDeps, taskId, options),
+    pause: (taskId, by) => pauseTask(controlDeps, taskId, by),
+    resume: (taskId) => resumeTask(controlDeps, taskId),
+    retry: (taskId) => retryTask(controlDeps, taskId),
     list: (params) => listTasks(tasks, params),
     status: (pool, capacity) => queueStatus(statusDeps, pool, capacity),
     async waitOf(task, capacity) {
-      const position = await queuePosition(statusDeps, task);
-      if (position === null) return { position: null, minutes: 0 };
-      const running = await queues.forTask(task).getActiveCount();
-      const typicalMs = await typicalDurationMs(redis, keys, task.scanner_pool);
-      return { position, minutes: estimateWaitMinutes(position, capacity, running, typicalMs) };
+      const [position, known] = await Promise.all([queuePosition(statusDeps, task), pace(task.scanner_pool)]);
+      return {
+        position,
+        minutes: position === null ? null : waitMinutes(position, capacity, known),
+        pace: known,
+      };
     },
     rememberDuration: (pool, durationMs) => rememberDuration(redis, keys, pool, durationMs),
-    typicalDurationMs: (pool) => typicalDurationMs(redis, keys, pool),
+    pace,
+    requestAdmission: () => tell({ action: 'admit' }),
     sweep: () =>
       sweep({
         tasks,
         queues,
         now,
-        publishLook: (id) => tell(id, 'look'),
+        publishLook: (id) => tell({ action: 'look', task_id: id }),
+        ageingMs: settings.priorityAgeingMs,
+        resetRounds: async (name) => void (await redis.del(keys.fair(name))),
       }),
     applyLimits: (pools) => queues.applyLimits(pools),
     listenControl: (onMessage) =>
@@ -184,5 +216,21 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
       await queues.close();
       redis.disconnect();
     },
+  };
+}
+
+/** A list of a hundred tasks asks the same question a hundred times: the answer of this second is good enough for all. */
+const PACE_LIFE_MS = 1_000;
+
+function recentlyKnown(ask: (pool: string) => Promise<PoolPace>): (pool: string) => Promise<PoolPace> {
+  const known = new Map<string, { readonly untilMs: number; readonly pace: Promise<PoolPace> }>();
+  return async (pool) => {
+    const last = known.get(pool);
+    if (last && Date.now() < last.untilMs) return await last.pace;
+    const pace = ask(pool);
+    known.set(pool, { untilMs: Date.now() + PACE_LIFE_MS, pace });
+    // a failure is nobody's answer a moment later
+    pace.catch(() => known.delete(pool));
+    return await pace;
   };
 }

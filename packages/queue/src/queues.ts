@@ -1,7 +1,15 @@
-import type { Priority, TaskId, TaskRecord } from '@scanmq/contract';
+import type { TaskId, TaskRecord } from '@scanmq/contract';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { IMPORT_QUEUE, instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+import {
+  IMPORT_QUEUE,
+  instanceQueueName,
+  MAINTENANCE_QUEUE,
+  poolQueueName,
+  type QueuedTask,
+  queueNameOf,
+} from './keys.js';
+import { jobPriority } from './priority.js';
 import { quietErrors } from './quiet-errors.js';
 
 /** Data of a job: what the dashboard shows. The truth about the task is its record. */
@@ -22,9 +30,6 @@ export type ScanJobOutcome =
 
 export type ScanQueue = Queue<ScanJobData, ScanJobOutcome, 'scan'>;
 
-/** Smaller is served first. 0 would be served before every other, whatever their priority. */
-const PRIORITY_NUMBER: Readonly<Record<Priority, number>> = { high: 1, normal: 10, low: 20 };
-
 /** Targets shown on the dashboard, characters. */
 const SHOWN_TARGETS_CHARS = 500;
 
@@ -41,9 +46,6 @@ export interface QueuesOptions {
   readonly retentionFailedMs: number;
   readonly onError: (queue: string, error: Error) => void;
 }
-
-/** What decides in which queue a task waits. */
-export type QueuedTask = Pick<TaskRecord, 'scanner_pool' | 'pinned_instance' | 'imported'>;
 
 export interface Queues {
   /** The queue that a task belongs to: of its pool, of the instance that it asked for, or of imports. */
@@ -84,14 +86,7 @@ export function createQueues(options: QueuesOptions): Queues {
   };
   const maintenance = open<Queue>(MAINTENANCE_QUEUE);
 
-  const forTask: Queues['forTask'] = (task) =>
-    queue(
-      task.imported !== null
-        ? IMPORT_QUEUE
-        : task.pinned_instance === null
-          ? poolQueueName(task.scanner_pool)
-          : instanceQueueName(task.scanner_pool, task.pinned_instance),
-    );
+  const forTask: Queues['forTask'] = (task) => queue(queueNameOf(task));
 
   return {
     forTask,
@@ -117,7 +112,7 @@ export function createQueues(options: QueuesOptions): Queues {
         },
         {
           jobId: task.task_id,
-          priority: PRIORITY_NUMBER[task.priority],
+          priority: jobPriority(task),
           attempts: options.maxAttempts,
           backoff: { type: 'by-error' },
           removeOnComplete: { age: Math.ceil(options.retentionCompletedMs / 1000) },

@@ -1,5 +1,5 @@
 import { type Checkpoint, type Imported, newTraceId, type TaskId, type TaskRecord } from '@scanmq/contract';
-import { createTask, newTask } from './create-task.js';
+import { type Created, createTask, newTask } from './create-task.js';
 import { hashRequest } from './credentials.js';
 import type { SubmitContext, SubmitDeps } from './submit.js';
 
@@ -24,10 +24,10 @@ export interface ImportRequest {
 
 /** Accepts an import: a task like any other, in a queue of its own. @throws ScanmqError `idempotency_conflict`. */
 export async function submitImport(
-  deps: Omit<SubmitDeps, 'credentialsKey'>,
+  deps: Omit<SubmitDeps, 'credentialsKey' | 'stored'>,
   request: ImportRequest,
   context: SubmitContext,
-): Promise<{ task: TaskRecord; replay: boolean }> {
+): Promise<Created> {
   const { imported, name, description, schemaProfile, content } = request;
   const task = newTask({
     task_id: request.taskId,
@@ -55,5 +55,7 @@ export async function submitImport(
   return await createTask(deps, task, {
     idempotencyTtlMs: request.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     sealedCredentials: undefined,
+    share: context.share ?? 1,
+    coalesce: false,
   });
 }

@@ -1,14 +1,8 @@
-import {
-  newTaskId,
-  newTraceId,
-  ScanmqError,
-  type ScanRequest,
-  splitCredentials,
-  type TaskRecord,
-} from '@scanmq/contract';
-import { createTask, newTask } from './create-task.js';
+import { newTaskId, newTraceId, ScanmqError, type ScanRequest, splitCredentials } from '@scanmq/contract';
+import { type Created, createTask, newTask } from './create-task.js';
 import { hashRequest, sealCredentials } from './credentials.js';
 import type { Queues } from './queues.js';
+import type { StoredCredentials } from './stored-credentials.js';
 import type { TaskStore } from './task-store.js';
 
 /** Where a request is to run; decided by who knows the fleet. */
@@ -22,6 +16,7 @@ export interface Placement {
 export interface SubmitDeps {
   readonly tasks: TaskStore;
   readonly queues: Queues;
+  readonly stored: StoredCredentials;
   readonly credentialsKey: Buffer | undefined;
   readonly idempotencyTtlMs: number;
   /** Time limit of a scan; also the longest that a request may ask for. */
@@ -31,6 +26,8 @@ export interface SubmitDeps {
 
 export interface SubmitContext {
   readonly principal: string;
+  /** Share of the principal where several wait; 1 when left out. */
+  readonly share?: number;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
 }
@@ -40,7 +37,7 @@ const MS_PER_HOUR = 3_600_000;
 /**
  * Accepts a scan: record first, then the job. Whoever crashes in between leaves a record that the sweep
  * gives its job; repeating the request with its idempotency key does so at once.
- * @throws ScanmqError `idempotency_conflict`; `invalid_request` for a limit above that of the service;
+ * @throws ScanmqError `idempotency_conflict`; `not_found` for an unknown stored credential; `invalid_request` for a limit above that of the service;
  *   `unavailable` when credentials came but no key is configured to seal them with.
  */
 export async function submitScan(
@@ -48,7 +45,7 @@ export async function submitScan(
   request: ScanRequest,
   placement: Placement,
   context: SubmitContext,
-): Promise<{ task: TaskRecord; replay: boolean }> {
+): Promise<Created> {
   const { request: kept, credentials } = splitCredentials(request);
   const timeoutMs = (kept.timeout_hours ?? deps.scanTimeoutMs / MS_PER_HOUR) * MS_PER_HOUR;
   if (timeoutMs > deps.scanTimeoutMs) {
@@ -60,10 +57,9 @@ export async function submitScan(
       },
     );
   }
-  const inline = credentials && credentials.credential_ref === undefined ? credentials : undefined;
-  if (credentials?.credential_ref !== undefined) {
-    throw new ScanmqError('not_found', `There is no stored credential '${credentials.credential_ref}'.`);
-  }
+  const reference = credentials?.credential_ref;
+  const inline = reference === undefined ? credentials : undefined;
+  if (reference !== undefined) await deps.stored.check(reference, kept.scan_type);
   if (inline && !deps.credentialsKey) {
     throw new ScanmqError(
       'unavailable',
@@ -74,8 +70,8 @@ export async function submitScan(
 
   const now = deps.now();
   const taskId = newTaskId(placement.pinnedInstance ?? placement.pool, now);
-  const { idempotency_key: idempotencyKey, ...hashed } = request;
-  const task = newTask({
+  const { idempotency_key: idempotencyKey, coalesce, ...hashed } = request;
+  const fresh = newTask({
     task_id: taskId,
     trace_id: context.traceId ?? newTraceId(),
     scan_type: kept.scan_type,
@@ -89,7 +85,7 @@ export async function submitScan(
     template: kept.template,
     priority: kept.priority,
     timeout_ms: timeoutMs,
-    has_credentials: inline !== undefined,
+    has_credentials: credentials !== undefined,
     principal: context.principal,
     idempotency_key: idempotencyKey ?? null,
     request_hash: hashRequest({ ...hashed, pool: placement.pool }, deps.credentialsKey),
@@ -97,8 +93,11 @@ export async function submitScan(
     checkpoint: null,
     imported: null,
   });
+  const task = { ...fresh, credential_ref: reference ?? null };
   return await createTask(deps, task, {
     idempotencyTtlMs: deps.idempotencyTtlMs,
+    share: context.share ?? 1,
+    coalesce,
     sealedCredentials:
       inline && deps.credentialsKey ? sealCredentials(inline, taskId, deps.credentialsKey) : undefined,
   });

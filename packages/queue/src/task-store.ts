@@ -11,7 +11,8 @@ import {
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { ChangeMessage } from './control.js';
-import type { Keys } from './keys.js';
+import type { CreateOptions } from './create-task.js';
+import { type Keys, queueNameOf } from './keys.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
 
@@ -46,8 +47,11 @@ export interface TaskStore {
   /** Writes a new record and its indexes in one step, or tells to which task the idempotency key belongs. */
   create(
     record: TaskRecord,
-    options: { idempotencyTtlMs: number; sealedCredentials: string | undefined },
-  ): Promise<{ created: true } | { created: false; taskId: TaskId; requestHash: string }>;
+    options: CreateOptions,
+  ): Promise<
+    | { how: 'created'; fairRound: number }
+    | { how: 'replayed' | 'joined'; taskId: TaskId; requestHash: string }
+  >;
   find(taskId: string): Promise<TaskRecord | undefined>;
   /** @throws ScanmqError `not_found`. */
   get(taskId: string): Promise<TaskRecord>;
@@ -74,6 +78,9 @@ export interface TaskStore {
 }
 
 const ALL_STATES = TASK_STATES.join(',');
+
+/** How long a waiting task may be joined; one that waits longer is not what a new request means. */
+const COALESCE_MS = 7 * 24 * 3_600_000;
 
 function encode(change: TaskChange): string[] {
   return Object.entries(change).flatMap(([field, value]) =>
@@ -162,7 +169,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     get,
     copyToFile,
 
-    async create(record, { idempotencyTtlMs, sealedCredentials }) {
+    async create(record, { idempotencyTtlMs, sealedCredentials, share, coalesce }) {
       const recordKey = keys.record(record.task_id);
       const answer = asTexts(
         await createTaskScript(
@@ -175,6 +182,9 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             keys.byCreation,
             keys.byState('queued'),
             sealedCredentials === undefined ? recordKey : keys.credentials(record.task_id),
+            keys.fair(queueNameOf(record)),
+            // the hash of the request is keyed, and two principals must not learn of each other's tasks
+            coalesce ? keys.coalesce(`${record.principal}:${record.request_hash}`) : recordKey,
           ],
           [
             record.task_id,
@@ -182,6 +192,10 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             record.idempotency_key === null ? 0 : Math.ceil(idempotencyTtlMs),
             Date.parse(record.created_at),
             sealedCredentials ?? '',
+            record.principal,
+            share,
+            coalesce ? COALESCE_MS : 0,
+            keys.recordPrefix,
             'task_id',
             JSON.stringify(record.task_id),
             'state',
@@ -193,10 +207,14 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
         ),
       );
       if (answer[0] === 'known') {
-        return { created: false, taskId: answer[1] as TaskId, requestHash: answer[2] ?? '' };
+        return {
+          how: answer[3] === 'joined' ? 'joined' : 'replayed',
+          taskId: answer[1] as TaskId,
+          requestHash: answer[2] ?? '',
+        };
       }
       await copyToFile(record.task_id);
-      return { created: true };
+      return { how: 'created', fairRound: Number(answer[1]) };
     },
 
     async getMany(taskIds) {

@@ -4,7 +4,7 @@
  * which rejects with the reason of the signal.
  */
 import type { Readable } from 'node:stream';
-import type { InstanceHealth, InstanceKey, ScanCredentials } from '@scanmq/contract';
+import type { InstanceKey, ScanCredentials, ScannerProbe } from '@scanmq/contract';
 
 /** Idle: never launched. Active: the scanner still works on it, or holds state for it (paused). */
 export type ScanStatusClass = 'idle' | 'active' | 'terminal';
@@ -82,7 +82,7 @@ export interface Scanner {
   readonly instanceKey: InstanceKey;
 
   /** Asks for version, readiness, licence and `scan_api`. Never throws: a failure is an unhealthy answer. */
-  probe(signal?: AbortSignal): Promise<InstanceHealth>;
+  probe(signal?: AbortSignal): Promise<ScannerProbe>;
   readiness(signal?: AbortSignal): Promise<Readiness>;
 
   /** Scans whose name contains the marker, in any folder. */

@@ -1,5 +1,7 @@
 import {
+  CONTROL_ACTIONS,
   cancelParamsSchema,
+  controlParamsSchema,
   InvalidRequestError,
   LIMITS,
   listTasksParamsSchema,
@@ -46,12 +48,19 @@ export function scanRoutes(
   });
 
   app.post<ById>('/scans/:id/cancel', async (request) => {
-    const { task_id, reason } = parseOrThrow(cancelParamsSchema, {
+    const { task_id, reason, keep_results } = parseOrThrow(cancelParamsSchema, {
       ...asObject(request.body),
       task_id: request.params.id,
     });
-    return await service.cancel(task_id, reason, principal(request));
+    return await service.cancel(task_id, { reason, keepResults: keep_results, by: principal(request) });
   });
+
+  for (const action of CONTROL_ACTIONS) {
+    app.post<ById>(`/scans/:id/${action}`, async (request) => {
+      const { task_id } = parseOrThrow(controlParamsSchema, { task_id: request.params.id, action });
+      return await service.control(task_id, action, principal(request));
+    });
+  }
 }
 
 /** The submission, with its idempotency key from the header or the body. */

@@ -168,8 +168,8 @@ export function createTools(service: ScanService, results: ResultService): reado
       input: cancelParamsSchema,
       output: cancelAnswerSchema,
       annotations: STOPS,
-      run: async ({ task_id, reason }, { principal }) => ({
-        structured: await service.cancel(task_id, reason, principal),
+      run: async ({ task_id, reason, keep_results }, { principal }) => ({
+        structured: await service.cancel(task_id, { reason, keepResults: keep_results, by: principal }),
       }),
     }),
   ];

@@ -1,5 +1,13 @@
 /** Tools, free of any MCP SDK: the adapters on the wire only carry them. */
-import { importedSchema, parseOrThrow, qualitySchema, scanStatusSchema } from '@scanmq/contract';
+import {
+  abandonedScanSchema,
+  errorCodeSchema,
+  importedSchema,
+  parseOrThrow,
+  qualitySchema,
+  resultsSummarySchema,
+  scanStatusSchema,
+} from '@scanmq/contract';
 import { z } from 'zod';
 
 export interface ToolContext {
@@ -72,6 +80,8 @@ export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition:
 const BRIEFLY: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
   [qualitySchema, ['verdict', 'reasons']],
   [importedSchema, ['source']],
+  [resultsSummarySchema, ['hosts_scanned', 'total_vulnerabilities', 'total_findings', 'severity_breakdown']],
+  [abandonedScanSchema, ['reason']],
   [scanStatusSchema, ['task_id', 'status', 'progress', 'name', 'targets', 'created_at', 'quality']],
 ]);
 
@@ -87,6 +97,8 @@ function toSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
           Object.entries(jsonSchema.properties).filter(([name]) => shown.includes(name)),
         );
       }
+      // thirty words, of which an answer has one
+      if (io === 'output' && zodSchema === errorCodeSchema) delete jsonSchema.enum;
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;

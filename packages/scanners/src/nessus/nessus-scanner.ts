@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ScannerInstanceConfig } from '@scanmq/config';
-import { type InstanceHealth, ScannerError } from '@scanmq/contract';
+import { ScannerError, type ScannerProbe } from '@scanmq/contract';
 import type { z } from 'zod';
 import type {
   ExportState,
@@ -169,7 +169,7 @@ export function createNessusScanner(
     readiness,
 
     async probe(signal) {
-      const health: InstanceHealth = {
+      const health: ScannerProbe = {
         instance_key: instanceKey,
         checked_at: now().toISOString(),
         healthy: false,
@@ -181,6 +181,7 @@ export function createNessusScanner(
         plugin_set: null,
         simulator: false,
         reason: null,
+        needs_operator: false,
       };
       try {
         const ready = await readiness(signal);
@@ -191,6 +192,7 @@ export function createNessusScanner(
             reason: ready.operatorNeeded
               ? `the scanner says '${ready.word}' and needs its operator`
               : `the scanner is ${ready.word}`,
+            needs_operator: ready.operatorNeeded,
           };
         }
         const properties = await ask(
@@ -217,6 +219,7 @@ export function createNessusScanner(
           ...health,
           readiness: known?.code ?? 'unknown',
           reason: known?.message ?? 'it could not be asked',
+          needs_operator: known !== undefined && (known.retryable === 'no' || isUnknownName(known)),
         };
       }
     },
@@ -431,6 +434,11 @@ export function createNessusScanner(
       http.close();
     },
   };
+}
+
+/** A host name that does not exist is a mistake in the configuration, not an outage. */
+function isUnknownName({ cause }: ScannerError): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOTFOUND';
 }
 
 function toListing(scan: { id: number; name: string; status: string }): ScanListing {

@@ -1,0 +1,157 @@
+/** The dead letters: what failed or ran out of time, why, and what can be done about it. */
+import {
+  type DeadLetter,
+  type DeadLettersQuery,
+  InvalidRequestError,
+  isTaskId,
+  type RetryMany,
+  ScanmqError,
+  type TaskRecord,
+  toScanmqError,
+  toScanStatus,
+} from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+import { type ControlDeps, retryTask, whyNoRetry } from './task-control.js';
+
+export interface DeadLetterPage {
+  readonly deadLetters: readonly DeadLetter[];
+  readonly total: number;
+  readonly byCode: Readonly<Record<string, number>>;
+  readonly nextCursor: string | null;
+}
+
+export interface DeadLetters {
+  list(query: DeadLettersQuery): Promise<DeadLetterPage>;
+  /** With the lines of its job. @throws ScanmqError `not_found` when there is no such dead letter. */
+  inspect(taskId: string): Promise<DeadLetter>;
+  /** Those by id, or all that match, oldest first. */
+  retryMany(
+    wanted: RetryMany,
+  ): Promise<{ retried: string[]; skipped: { task_id: string; code: string; message: string }[] }>;
+}
+
+/** More dead letters than these are not looked at, the newest first: whoever has so many needs another tool. */
+const MOST = 20_000;
+const BATCH = 1_000;
+
+interface Entry {
+  readonly taskId: string;
+  /** When it ended. */
+  readonly atMs: number;
+  readonly code: string;
+  readonly pool: string;
+}
+
+export function createDeadLetters(redis: Redis, keys: Keys, deps: ControlDeps): DeadLetters {
+  /** All of them, the newest first. */
+  async function entries(): Promise<readonly Entry[]> {
+    const scored: { id: string; atMs: number }[] = [];
+    for (const state of ['failed', 'timeout'] as const) {
+      const flat = await redis.zrevrange(keys.byState(state), 0, MOST - 1, 'WITHSCORES');
+      for (let at = 0; at < flat.length; at += 2)
+        scored.push({ id: flat[at] ?? '', atMs: Number(flat[at + 1]) });
+    }
+    scored.sort((a, b) => b.atMs - a.atMs || (a.id < b.id ? 1 : -1));
+    const found: Entry[] = [];
+    for (let from = 0; from < Math.min(MOST, scored.length); from += BATCH) {
+      const batch = scored.slice(from, Math.min(MOST, from + BATCH));
+      const pipeline = redis.pipeline();
+      for (const { id } of batch) pipeline.hmget(keys.record(id), 'error', 'scanner_pool');
+      for (const [index, [error, fields]] of ((await pipeline.exec()) ?? []).entries()) {
+        if (error) throw error;
+        const [failure, pool] = fields as (string | null)[];
+        const entry = batch[index];
+        // purged in this moment
+        if (!entry || !pool) continue;
+        const { code } = (JSON.parse(failure ?? 'null') ?? { code: 'internal' }) as { code: string };
+        found.push({ taskId: entry.id, atMs: entry.atMs, code, pool: JSON.parse(pool) as string });
+      }
+    }
+    return found;
+  }
+
+  const matching = (all: readonly Entry[], wanted: Pick<DeadLettersQuery, 'code' | 'scanner_pool'>) =>
+    all.filter(
+      ({ code, pool }) =>
+        (wanted.code === undefined || code === wanted.code) &&
+        (wanted.scanner_pool === undefined || pool === wanted.scanner_pool),
+    );
+
+  return {
+    async list(query) {
+      const all = await entries();
+      const matches = matching(all, query);
+      const from = query.cursor === undefined ? 0 : after(matches, query.cursor);
+      const page = matches.slice(from, from + query.limit);
+      const records = await deps.tasks.getMany(page.map(({ taskId }) => taskId));
+      const byCode: Record<string, number> = {};
+      for (const { code } of all) byCode[code] = (byCode[code] ?? 0) + 1;
+      const last = page.at(-1);
+      return {
+        deadLetters: records.filter((task) => task !== undefined).map(toDeadLetter),
+        total: matches.length,
+        byCode,
+        nextCursor: last && from + query.limit < matches.length ? encodeCursor(last) : null,
+      };
+    },
+
+    async inspect(taskId) {
+      const task = await deps.tasks.get(taskId);
+      if (task.state !== 'failed' && task.state !== 'timeout') {
+        throw new ScanmqError('not_found', `Task ${taskId} is ${task.state}, not a dead letter.`);
+      }
+      const { logs } = await deps.queues.forTask(task).getJobLogs(taskId);
+      return { ...toDeadLetter(task), log: logs };
+    },
+
+    async retryMany(wanted) {
+      const ids =
+        wanted.task_ids ??
+        matching(await entries(), wanted)
+          .map(({ taskId }) => taskId)
+          .reverse();
+      const retried: string[] = [];
+      const skipped: { task_id: string; code: string; message: string }[] = [];
+      for (const taskId of ids) {
+        try {
+          await retryTask(deps, taskId);
+          retried.push(taskId);
+        } catch (error) {
+          const { code, message } = toScanmqError(error);
+          if (code === 'internal' || code === 'unavailable') throw error;
+          skipped.push({ task_id: taskId, code, message });
+        }
+      }
+      return { retried, skipped };
+    },
+  };
+}
+
+function toDeadLetter(task: TaskRecord): DeadLetter {
+  const refusal = whyNoRetry(task);
+  return {
+    ...toScanStatus(task),
+    crashes: task.crashes,
+    failures: task.failures,
+    can_retry: refusal === undefined,
+    why_not: refusal ?? null,
+  };
+}
+
+const encodeCursor = ({ atMs, taskId }: Entry): string =>
+  Buffer.from(`${atMs} ${taskId}`).toString('base64url');
+
+/** Where the page after the cursor begins, also when its own task was retried or discarded meanwhile. */
+function after(entries: readonly Entry[], cursor: string): number {
+  const [at = '', taskId = ''] = Buffer.from(cursor, 'base64url').toString().split(' ');
+  if (!/^\d+$/.test(at) || !isTaskId(taskId)) {
+    throw new InvalidRequestError('The cursor is not one of ours.', [
+      { path: 'cursor', message: 'expected the next_cursor of an earlier answer' },
+    ]);
+  }
+  const index = entries.findIndex(
+    (entry) => entry.atMs < Number(at) || (entry.atMs === Number(at) && entry.taskId < taskId),
+  );
+  return index === -1 ? entries.length : index;
+}

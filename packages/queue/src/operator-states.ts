@@ -1,0 +1,23 @@
+/** What operators decide about an instance while the service runs; `scanners.yaml` stays as it is. */
+import { type OperatorState, operatorStateSchema } from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+
+export interface OperatorStates {
+  all(): Promise<ReadonlyMap<string, OperatorState>>;
+  set(instanceKey: string, state: OperatorState): Promise<void>;
+}
+
+export function createOperatorStates(redis: Redis, keys: Keys): OperatorStates {
+  return {
+    async all() {
+      const states = new Map<string, OperatorState>();
+      for (const [key, text] of Object.entries(await redis.hgetall(keys.operatorStates)))
+        states.set(key, operatorStateSchema.parse(JSON.parse(text)));
+      return states;
+    },
+    async set(instanceKey, state) {
+      await redis.hset(keys.operatorStates, instanceKey, JSON.stringify(state));
+    },
+  };
+}

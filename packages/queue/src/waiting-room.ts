@@ -1,0 +1,59 @@
+/**
+ * Tasks that had their turn and could not be served: their principal or a target network is at its limit, a window is
+ * closed, somebody holds them, no scanner is there. They leave the line, so that others are served, and are called
+ * again in their order when something has changed (`processor/admit.ts`). Their job is delayed meanwhile, so that a
+ * call that gets lost costs a minute and not the task.
+ */
+import type { TaskRecord, WaitingFor } from '@scanmq/contract';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+import { jobPriority } from './priority.js';
+import type { Queues } from './queues.js';
+import type { TaskStore } from './task-store.js';
+
+export interface WaitingRoom {
+  /** Notes what a task waits for. Called after its job was delayed: whoever calls it must find it so. */
+  enter(task: TaskRecord, waitingFor: WaitingFor): Promise<void>;
+  /** Tasks of a pool in the order in which they are to be called. */
+  waiting(pool: string, count: number): Promise<readonly TaskRecord[]>;
+  /** Lets a task go on: its job comes to its turn again at once. */
+  call(task: TaskRecord): Promise<void>;
+  /** The task no longer waits here. */
+  leave(task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>): Promise<void>;
+  /** How many of a pool wait here. */
+  count(pool: string): Promise<number>;
+  /** How many wait here that are served before a task of this priority number. */
+  countBefore(pool: string, priority: number): Promise<number>;
+  /** Place among those that wait here, from 0; null for one that does not. */
+  place(task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>): Promise<number | null>;
+}
+
+export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, queues: Queues): WaitingRoom {
+  const leave: WaitingRoom['leave'] = async (task) => {
+    await redis.zrem(keys.parked(task.scanner_pool), task.task_id);
+  };
+  return {
+    async enter(task, waitingFor) {
+      await redis.zadd(keys.parked(task.scanner_pool), jobPriority(task), task.task_id);
+      if (task.waiting_for?.reason !== waitingFor.reason)
+        await tasks.update(task.task_id, { waiting_for: waitingFor });
+    },
+    async waiting(pool, count) {
+      const ids = await redis.zrange(keys.parked(pool), 0, String(count - 1));
+      const found = await tasks.getMany(ids);
+      const gone = ids.filter((_, index) => found[index]?.state !== 'queued');
+      if (gone.length > 0) await redis.zrem(keys.parked(pool), ...gone);
+      return found.filter((task) => task?.state === 'queued').filter((task) => task !== undefined);
+    },
+    async call(task) {
+      await leave(task);
+      const job = await queues.forTask(task).getJob(task.task_id);
+      // it may have come by itself in this moment
+      await job?.promote().catch(() => undefined);
+    },
+    leave,
+    count: (pool) => redis.zcard(keys.parked(pool)),
+    countBefore: (pool, priority) => redis.zcount(keys.parked(pool), '-inf', `(${priority}`),
+    place: (task) => redis.zrank(keys.parked(task.scanner_pool), task.task_id),
+  };
+}
