@@ -3,7 +3,6 @@ import { type Checkpoint, type InstanceKey, ScannerError, type TaskRecord } from
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem, TaskChange } from '@scanmq/queue';
 import type { Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
-import type { Admission } from './admit.js';
 import { sleep } from './interruption.js';
 import type { TargetPolicy } from './target-policy.js';
 
@@ -25,7 +24,7 @@ export interface ProcessorDeps {
   readonly settings: ProcessorSettings;
   readonly policy: TargetPolicy;
   /** Told whenever somebody who waits may be served. */
-  readonly admission: Pick<Admission, 'request'>;
+  readonly admission: { request(): void };
   /** Told of an instance that a run finds away, or back. */
   readonly suspect: (instanceKey: InstanceKey) => void;
   readonly log: Logger;

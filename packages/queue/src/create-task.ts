@@ -1,6 +1,6 @@
 import { ScanmqError, type TaskRecord } from '@scanmq/contract';
 import type { Queues } from './queues.js';
-import type { TaskStore } from './task-store.js';
+import type { CreateOptions, TaskStore } from './task-store.js';
 
 /** What a new task is told apart by; everything else is the same for all. */
 export type NewTask = Pick<
@@ -61,15 +61,6 @@ export function newTask(facts: NewTask): TaskRecord {
     target_limits: [],
     simulator: false,
   };
-}
-
-export interface CreateOptions {
-  readonly idempotencyTtlMs: number;
-  readonly sealedCredentials: string | undefined;
-  /** Share of its principal among those that wait. */
-  readonly share: number;
-  /** May join an identical task of the same principal that still waits. */
-  readonly coalesce: boolean;
 }
 
 export interface Created {

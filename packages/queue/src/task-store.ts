@@ -11,7 +11,6 @@ import {
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { ChangeMessage } from './control.js';
-import type { CreateOptions } from './create-task.js';
 import { type Keys, queueNameOf } from './keys.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
@@ -41,6 +40,15 @@ export interface ChangeOptions {
   /** Only if this run owns the task. @see NotOwnerError */
   readonly runToken?: string;
   readonly cause?: TransitionCause;
+}
+
+export interface CreateOptions {
+  readonly idempotencyTtlMs: number;
+  readonly sealedCredentials: string | undefined;
+  /** Share of its principal among those that wait. */
+  readonly share: number;
+  /** May join an identical task of the same principal that still waits. */
+  readonly coalesce: boolean;
 }
 
 export interface TaskStore {
