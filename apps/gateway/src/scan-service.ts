@@ -24,7 +24,7 @@ import {
   type HealthMonitor,
   placeScan,
   poolCapacity,
-  SCANNER_TYPE,
+  scannerTypeOf,
   type TargetPolicy,
 } from '@scanmq/processor';
 import type { QueueSystem, SubmitContext } from '@scanmq/queue';
@@ -92,7 +92,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const active = load.get(instance.instanceKey) ?? 0;
       const limit = instance.maxConcurrentScans;
       return {
-        scanner_type: SCANNER_TYPE,
+        scanner_type: instance.type,
         pool: instance.pool,
         instance_id: instance.instanceId,
         instance_key: instance.instanceKey,
@@ -188,7 +188,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const active = scanners.reduce((sum, scanner) => sum + scanner.active_scans, 0);
       return {
         pool: name,
-        scanner_type: SCANNER_TYPE,
+        scanner_type: scannerTypeOf(registry, name),
         total_scanners: scanners.length,
         total_capacity: capacity,
         total_active: active,

@@ -1,5 +1,5 @@
 /** Which instances may take a task: the same rule at submission and when a worker assigns it. */
-import type { ScannerInstanceConfig } from '@scanmq/config';
+import type { ScannerInstanceConfig, ScannerType } from '@scanmq/config';
 import {
   type InstanceHealth,
   InvalidRequestError,
@@ -12,8 +12,10 @@ import type { ScannerRegistry } from '@scanmq/scanners';
 
 export type HealthByInstance = ReadonlyMap<string, InstanceHealth>;
 
-/** Kind of scanner behind every pool; the only one so far. */
-export const SCANNER_TYPE = 'nessus';
+/** Kind of scanner behind a pool: all its instances are of one type. An unknown pool counts as one of `nessus`. */
+export function scannerTypeOf(registry: ScannerRegistry, pool: string): ScannerType {
+  return registry.instances(pool)[0]?.type ?? 'nessus';
+}
 
 /** Enabled instances whose licence offers launching scans, or of which nothing is known yet. */
 export function launchableInstances(
@@ -74,7 +76,7 @@ export function placeScan(
   }
   if (request.scanner_instance === undefined) {
     refuseUnlessLaunchable(instances, health, `pool '${pool}'`);
-    return { scannerType: SCANNER_TYPE, pool, pinnedInstance: null };
+    return { scannerType: scannerTypeOf(registry, pool), pool, pinnedInstance: null };
   }
   const pinned = instances.find((instance) => instance.instanceId === request.scanner_instance);
   if (!pinned) {
@@ -85,7 +87,7 @@ export function placeScan(
     );
   }
   refuseUnlessLaunchable([pinned], health, `'${pinned.instanceKey}'`);
-  return { scannerType: SCANNER_TYPE, pool, pinnedInstance: pinned.instanceId };
+  return { scannerType: pinned.type, pool, pinnedInstance: pinned.instanceId };
 }
 
 /** Pools with the limits of their enabled instances, for the queues. */

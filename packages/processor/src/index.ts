@@ -4,7 +4,7 @@ export {
   placeScan,
   poolCapacity,
   poolShapes,
-  SCANNER_TYPE,
+  scannerTypeOf,
 } from './fleet.js';
 export { type FollowReport, followFolders } from './follow.js';
 export type { HealthMonitor } from './health-monitor.js';
