@@ -364,7 +364,7 @@ describe('config/scanners.example.yaml', () => {
     const whole = example
       .split('\n')
       .map((line) =>
-        line.replace(/^( *)# (?=( {2})*(- )?(nessus_dmz:|instance_id|[a-z_]+: |headers:|X-))/, '$1'),
+        line.replace(/^( *)# (?=( {2})*(- )?(nessus_dmz:|cloud:|instance_id|[a-z_]+: |headers:|X-))/, '$1'),
       )
       .filter((line) => !/ca_file|tls_fingerprint/.test(line))
       .join('\n');
@@ -372,8 +372,10 @@ describe('config/scanners.example.yaml', () => {
     expect([...pools.values()].flat().map(({ instanceKey }) => instanceKey)).toEqual([
       'nessus:scanner1',
       'nessus:scanner2',
+      'cloud:tenable',
       'nessus_dmz:scanner1',
     ]);
+    expect(pools.get('cloud')?.[0]).toMatchObject({ type: 'tenable_vm', scanner: 'Scanner in Berlin' });
     expect(pools.get('nessus_dmz')?.[0]?.interface).toBe('web_session');
     expect(pools.get('nessus')?.[1]).toMatchObject({ headers: { 'X-Proxy-Token': 'x' }, follow: 'My Scans' });
   });
