@@ -1,6 +1,5 @@
 import { ScannerError } from '@scanmq/contract';
 import type { z } from 'zod';
-import type { Call } from '../nessus/api.js';
 import type { Connection } from '../nessus/connection.js';
 import { noteTexts, parseJson, scanDetailsSchema } from '../nessus/decode.js';
 import { statusClass } from '../nessus/words.js';
@@ -31,12 +30,16 @@ export async function getScan(
     schema: S,
     operation: string,
     rest: string,
-    more: Pick<Call, 'accept'> = {},
   ): Promise<z.output<S> | undefined> {
-    const accept = [404, ...(more.accept ?? [])];
-    const call = { method: 'GET', path: `${path}${rest}`, operation, kind: 'read', accept, signal } as const;
-    const { status, body } = await api.call(call);
-    if (status !== 200) return undefined;
+    const { status, body } = await api.call({
+      method: 'GET',
+      path: `${path}${rest}`,
+      operation,
+      kind: 'read',
+      accept: [404],
+      signal,
+    });
+    if (status === 404) return undefined;
     const parsed = schema.safeParse(parseJson(body));
     if (parsed.success) return parsed.data;
     throw new ScannerError(
@@ -47,12 +50,16 @@ export async function getScan(
   }
 
   // first, so that a run which ends in between is shown as still active, and not as one that the history lacks
-  const latest = await look(latestStatusSchema, 'status', '/latest-status');
-  if (!latest) return undefined;
+  const latest =
+    historyId === undefined ? await look(latestStatusSchema, 'status', '/latest-status') : undefined;
+  if (historyId === undefined && !latest) return undefined;
   const runs: ScanRun[] = [];
+  let offset = 0;
   for (let page = 0; page < PAGES; page += 1) {
-    const answer = await look(historySchema, 'history', `/history?limit=${PAGE}&offset=${page * PAGE}`);
-    for (const run of answer?.history ?? []) {
+    const answer = await look(historySchema, 'history', `/history?limit=${PAGE}&offset=${offset}`);
+    const found = answer?.history ?? [];
+    offset += found.length;
+    for (const run of found) {
       // a run that starts between two pages moves the others on by one: the last of a page is seen again
       if (runs.some((known) => known.historyId === run.id)) continue;
       runs.push({
@@ -62,9 +69,9 @@ export async function getScan(
         statusClass: statusClass(run.status),
       });
     }
-    const total = answer?.pagination?.total ?? Number.POSITIVE_INFINITY;
-    const full = (answer?.history.length ?? 0) >= PAGE;
-    if (!full || runs.length >= total) break;
+    // where no total is told, a page that is not full is the last
+    const total = answer?.pagination?.total ?? (found.length < PAGE ? offset : Number.POSITIVE_INFINITY);
+    if (found.length === 0 || offset >= total) break;
     // the run asked for is all that matters, and the newest come first
     if (historyId !== undefined && runs.some((run) => run.historyId === historyId)) break;
   }
@@ -76,12 +83,11 @@ export async function getScan(
   // a run that the history lacks may still be there: an imported scan has no history (developer.tenable.com/docs/scan-status-tio)
   const missing = historyId !== undefined && !asked ? await detailsOf() : undefined;
   if (historyId !== undefined && !asked && !missing) return undefined;
-  const status = asked?.status ?? missing?.info?.status ?? latest.status;
+  const status = asked?.status ?? missing?.info?.status ?? latest?.status ?? 'empty';
   const state = statusClass(status);
   const seen = { scanId, status, statusClass: state, runs };
   if (state === 'active') {
-    // 403: the user may see the scan, but not this; it is only a number to show
-    const told = await look(progressSchema, 'progress', `/progress${query}`, { accept: [400, 403] });
+    const told = await ifTold(look(progressSchema, 'progress', `/progress${query}`));
     return {
       ...seen,
       name: '',
@@ -90,7 +96,7 @@ export async function getScan(
       notes: [],
     };
   }
-  const details = missing ?? (await detailsOf());
+  const details = missing ?? (await ifTold(detailsOf()));
   return {
     ...seen,
     name: details?.info?.name ?? '',
@@ -98,4 +104,14 @@ export async function getScan(
     hostsSeen: details?.hosts.length ?? 0,
     notes: noteTexts(details?.notes),
   };
+}
+
+/** For what is only shown: a run must not fail because the service would not tell it. */
+async function ifTold<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ScannerError) return undefined;
+    throw error;
+  }
 }

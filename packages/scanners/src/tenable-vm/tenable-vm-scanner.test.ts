@@ -500,6 +500,23 @@ describe('what the service answers', () => {
     });
   });
 
+  it('in smaller pages than asked for is read to its end', async () => {
+    const { url, heard } = await script((request, response) => {
+      if (request.url.endsWith('/latest-status')) return json(response, 200, { status: 'completed' });
+      const offset = Number(new URL(request.url, 'https://x').searchParams.get('offset'));
+      if (!request.url.includes('/history')) return json(response, 500, { error: 'too large' });
+      const history = [3, 2, 1]
+        .slice(offset, offset + 2)
+        .map((id) => ({ id, scan_uuid: `r${id}`, status: 'completed' }));
+      return json(response, 200, { pagination: { total: 3 }, history });
+    });
+    const scan = await driver({ url }).getScan(5);
+    expect(scan?.runs.map(({ uuid }) => uuid)).toEqual(['r1', 'r2', 'r3']);
+    expect(heard.filter((request) => request.url.includes('/history'))).toHaveLength(2);
+    // details that cannot be told do not keep anybody from the results
+    expect(scan).toMatchObject({ status: 'completed', statusClass: 'terminal', name: '' });
+  });
+
   it('about a scan without history and without details is enough', async () => {
     const { url } = await script((request, response) =>
       request.url.endsWith('/latest-status')
