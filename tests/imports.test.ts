@@ -45,6 +45,7 @@ function someone({ simulators }: TestService, folder?: string): Scanner {
   const [simulator] = simulators;
   if (!simulator) throw new Error('there is no simulator');
   people = createNessusScanner({
+    type: 'nessus',
     pool: 'people',
     instanceId: 'person',
     instanceKey: 'people:person',
@@ -60,6 +61,7 @@ function someone({ simulators }: TestService, folder?: string): Scanner {
     headers: {},
     folder,
     follow: undefined,
+    scanner: undefined,
   } satisfies ScannerInstanceConfig);
   return people;
 }

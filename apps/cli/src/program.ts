@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { COMPARISON_STATUSES, PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
+import { PRODUCTS } from '@scanmq/simulator';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
@@ -65,9 +66,7 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--port <port>', 'HTTPS port (0 = any free)', toPort, 8834)
     .option('--control-port <port>', 'port of the control address, plain HTTP (0 = any free)', toPort, 8833)
     .addOption(
-      new Option('--product <product>', 'which product to behave like')
-        .choices(['manager', 'professional', 'expert', 'essentials'])
-        .default('manager'),
+      new Option('--product <product>', 'which product to behave like').choices(PRODUCTS).default('manager'),
     )
     .option('--username <name>', 'user that may log in', 'simulator')
     .option('--password <password>', 'password of that user (default: a random one, printed)')

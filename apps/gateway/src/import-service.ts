@@ -14,7 +14,7 @@ import {
   type UploadParams,
 } from '@scanmq/contract';
 import { FILES } from '@scanmq/findings';
-import { importScan, instanceNamed, SCANNER_TYPE } from '@scanmq/processor';
+import { importScan, instanceNamed } from '@scanmq/processor';
 import { IMPORT_POOL, type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 
@@ -70,7 +70,8 @@ export function createImportService(deps: ImportServiceDeps): ImportService {
               run_uuid: null,
               followed: false,
             },
-            scannerType: SCANNER_TYPE,
+            // whoever made the file: its format is that of Nessus
+            scannerType: 'nessus',
             pool: IMPORT_POOL,
             checkpoint: null,
             name: params.name ?? params.file_name?.replace(/\.nessus$/i, '').slice(0, 200) ?? '',

@@ -32,7 +32,7 @@ import {
   isEnabled,
   lookAtFleet,
   poolCapacity,
-  SCANNER_TYPE,
+  scannerTypeOf,
   type TargetPolicy,
 } from '@scanmq/processor';
 import type { CancelOptions, QueueSystem, SubmitContext } from '@scanmq/queue';
@@ -117,7 +117,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const limit = instance.maxConcurrentScans;
       const state = availability(view, instance);
       return {
-        scanner_type: SCANNER_TYPE,
+        scanner_type: instance.type,
         pool: instance.pool,
         instance_id: instance.instanceId,
         instance_key: instance.instanceKey,
@@ -239,7 +239,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const active = scanners.reduce((sum, scanner) => sum + scanner.active_scans, 0);
       return {
         pool: name,
-        scanner_type: SCANNER_TYPE,
+        scanner_type: scannerTypeOf(registry, name),
         total_scanners: scanners.length,
         total_capacity: capacity,
         total_active: active,

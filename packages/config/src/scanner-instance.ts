@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type InputIssue, instanceIdSchema, instanceKey } from '@scanmq/contract';
 import { z } from 'zod';
-import type { ScannerAuth, ScannerInstanceConfig } from './types.js';
+import type { ScannerAuth, ScannerInstanceConfig, ScannerType } from './types.js';
+
+/** Where the cloud service is, unless said otherwise (pyTenable, `tenable/io/__init__.py`). */
+const TENABLE_VM_URL = 'https://cloud.tenable.com';
 
 const text = z
   .string({
@@ -67,6 +70,9 @@ const headerValue = secret.regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'expected one line
 
 const entrySchema = z.strictObject({
   instance_id: text.pipe(instanceIdSchema),
+  type: z
+    .enum(['nessus', 'tenable_vm'] satisfies ScannerType[], 'expected nessus or tenable_vm')
+    .default('nessus'),
   name: text.optional(),
   url: origin,
   username: text.optional(),
@@ -83,8 +89,10 @@ const entrySchema = z.strictObject({
     .default({}),
   folder: text.optional(),
   follow: text.optional(),
+  scanner: text.optional(),
 });
 type Entry = z.output<typeof entrySchema>;
+const cloudEntrySchema = entrySchema.extend({ url: origin.default(TENABLE_VM_URL) });
 
 const KNOWN_KEYS = Object.keys(entrySchema.shape).join(', ');
 
@@ -112,7 +120,8 @@ export function readInstance(raw: unknown, ctx: EntryContext): ScannerInstanceCo
     report('', `expected a mapping with the keys ${KNOWN_KEYS}`);
     return undefined;
   }
-  const parsed = entrySchema.safeParse(withoutEmpty(raw));
+  const cloud = 'type' in raw && raw.type === 'tenable_vm';
+  const parsed = (cloud ? cloudEntrySchema : entrySchema).safeParse(withoutEmpty(raw));
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       if (issue.code === 'unrecognized_keys')
@@ -122,11 +131,14 @@ export function readInstance(raw: unknown, ctx: EntryContext): ScannerInstanceCo
     return undefined;
   }
   const entry = parsed.data;
-  const auth = readLogin(entry, report);
+  const auth = cloud ? readCloudLogin(entry, report) : readLogin(entry, report);
+  if (!cloud && entry.scanner !== undefined)
+    report('scanner', 'works with type: tenable_vm only; a Nessus scans by itself');
   const caFile = entry.ca_file === undefined ? undefined : resolve(ctx.baseDir, entry.ca_file);
   if (caFile !== undefined) checkCaFile(caFile, report);
   if (auth === undefined || ctx.issues.length > before) return undefined;
   return {
+    type: entry.type,
     pool: ctx.pool,
     instanceId: entry.instance_id,
     instanceKey: instanceKey(ctx.pool, entry.instance_id),
@@ -141,6 +153,7 @@ export function readInstance(raw: unknown, ctx: EntryContext): ScannerInstanceCo
     headers: entry.headers,
     folder: entry.folder,
     follow: entry.follow,
+    scanner: entry.scanner,
   };
 }
 
@@ -186,6 +199,26 @@ function readLogin(entry: Entry, report: Report): ScannerAuth | undefined {
   return username === undefined || password === undefined
     ? undefined
     : { kind: 'session', username, password };
+}
+
+/** The cloud service takes API keys only, and knows neither web sessions of ours nor folders to follow. */
+function readCloudLogin(entry: Entry, report: Report): ScannerAuth | undefined {
+  const { username, password, access_key: accessKey, secret_key: secretKey } = entry;
+  if (username !== undefined || password !== undefined) {
+    report(
+      username === undefined ? 'password' : 'username',
+      'works with type: nessus only; tenable_vm takes access_key and secret_key',
+    );
+  }
+  if (entry.interface === 'web_session')
+    report('interface', 'web_session works with type: nessus only; tenable_vm offers launching by API');
+  if (entry.follow !== undefined)
+    report('follow', 'works with type: nessus only; folders of tenable_vm are not followed');
+  if (accessKey === undefined) report('access_key', 'expected a value: tenable_vm takes API keys only');
+  if (secretKey === undefined) report('secret_key', 'expected a value: tenable_vm takes API keys only');
+  return accessKey === undefined || secretKey === undefined
+    ? undefined
+    : { kind: 'api_keys', accessKey, secretKey };
 }
 
 function checkCaFile(path: string, report: Report): void {

@@ -41,6 +41,7 @@ describe('scanners.yaml', () => {
         'nessus',
         [
           {
+            type: 'nessus',
             pool: 'nessus',
             instanceId: 's1',
             instanceKey: 'nessus:s1',
@@ -55,6 +56,7 @@ describe('scanners.yaml', () => {
             headers: {},
             folder: undefined,
             follow: undefined,
+            scanner: undefined,
           },
         ],
       ],
@@ -155,6 +157,58 @@ describe('scanners.yaml', () => {
   });
 });
 
+describe('an instance of type tenable_vm', () => {
+  const keys = { access_key: 'ak', secret_key: 'sk' };
+  const cloud = (more: Record<string, string | undefined> = {}): string =>
+    instance({
+      type: 'tenable_vm',
+      url: undefined,
+      username: undefined,
+      password: undefined,
+      ...keys,
+      ...more,
+    });
+
+  it('needs API keys only: its address is that of the service', () => {
+    expect(read(cloud()).pools.get('nessus')).toMatchObject([
+      {
+        type: 'tenable_vm',
+        url: 'https://cloud.tenable.com',
+        auth: { kind: 'api_keys', accessKey: 'ak', secretKey: 'sk' },
+        interface: 'api',
+        scanner: undefined,
+      },
+    ]);
+  });
+
+  it('may have another address, and name the scanner that does the work', () => {
+    expect(
+      read(cloud({ url: 'https://fedcloud.tenable.com', scanner: 'Berlin' })).pools.get('nessus'),
+    ).toMatchObject([{ url: 'https://fedcloud.tenable.com', scanner: 'Berlin' }]);
+  });
+
+  it.each<[Record<string, string | undefined>, string, RegExp]>([
+    [{ url: 'http://a' }, 'url', /expected an https:\/\/ URL/],
+    [{ username: 'u' }, 'username', /takes access_key and secret_key/],
+    [{ password: 'p' }, 'password', /takes access_key and secret_key/],
+    [{ access_key: undefined }, 'access_key', /API keys only/],
+    [{ secret_key: undefined }, 'secret_key', /API keys only/],
+    [{ interface: 'web_session' }, 'interface', /type: nessus only/],
+    [{ follow: 'My Scans' }, 'follow', /type: nessus only/],
+    [{ type: 'qualys' }, 'type', /nessus or tenable_vm/],
+  ])('refuses %j with its place', (more, key, expectation) => {
+    expect(mistakes(() => read(cloud(more)))[`nessus[0].${key}`]).toMatch(expectation);
+  });
+
+  it('may not share its pool with a Nessus', () => {
+    const mixed = instance() + cloud({ instance_id: 's2' }).replace('nessus:\n', '');
+    expect(mistakes(() => read(mixed))).toEqual({
+      'nessus[1].type': expect.stringMatching(/expected nessus, as nessus\[0\].*a pool of its own/),
+    });
+    expect(read(instance() + cloud().replace('nessus:', 'cloud:')).pools.get('cloud')).toHaveLength(1);
+  });
+});
+
 describe('a mistake in scanners.yaml', () => {
   it.each<[Record<string, string | undefined>, string, RegExp]>([
     [{ url: 'http://a:8834' }, 'url', /expected an https:\/\/ URL: .* in the clear/],
@@ -175,7 +229,7 @@ describe('a mistake in scanners.yaml', () => {
     [{ headers: '{ "a b": c }' }, 'headers.a b', /the name of a header/],
     [{ headers: '{ a: "b\\nc" }' }, 'headers.a', /one line/],
     [{ password: '12345678' }, 'password', /put it in quotes/],
-    [{ passwort: 'x' }, 'passwort', /unknown key; known are instance_id, name, url/],
+    [{ passwort: 'x' }, 'passwort', /unknown key; known are instance_id, type, name, url/],
     [{ password: undefined }, 'password', /together with username/],
     [{ username: undefined }, 'username', /together with password/],
     [{ username: undefined, password: undefined }, 'username', /expected a login/],
@@ -193,6 +247,7 @@ describe('a mistake in scanners.yaml', () => {
       'interface',
       /needs username and password/,
     ],
+    [{ scanner: 'Berlin' }, 'scanner', /type: tenable_vm only/],
     [{ password: '${NOWHERE}' }, 'password', /the variable NOWHERE is not set/],
     [{ url: 'https://${NOWHERE}' }, 'url', /the variable NOWHERE is not set/],
     [{ max_concurrent_scans: '${NOWHERE}' }, 'max_concurrent_scans', /the variable NOWHERE is not set/],
@@ -309,7 +364,7 @@ describe('config/scanners.example.yaml', () => {
     const whole = example
       .split('\n')
       .map((line) =>
-        line.replace(/^( *)# (?=( {2})*(- )?(nessus_dmz:|instance_id|[a-z_]+: |headers:|X-))/, '$1'),
+        line.replace(/^( *)# (?=( {2})*(- )?(nessus_dmz:|cloud:|instance_id|[a-z_]+: |headers:|X-))/, '$1'),
       )
       .filter((line) => !/ca_file|tls_fingerprint/.test(line))
       .join('\n');
@@ -317,8 +372,10 @@ describe('config/scanners.example.yaml', () => {
     expect([...pools.values()].flat().map(({ instanceKey }) => instanceKey)).toEqual([
       'nessus:scanner1',
       'nessus:scanner2',
+      'cloud:tenable',
       'nessus_dmz:scanner1',
     ]);
+    expect(pools.get('cloud')?.[0]).toMatchObject({ type: 'tenable_vm', scanner: 'Scanner in Berlin' });
     expect(pools.get('nessus_dmz')?.[0]?.interface).toBe('web_session');
     expect(pools.get('nessus')?.[1]).toMatchObject({ headers: { 'X-Proxy-Token': 'x' }, follow: 'My Scans' });
   });

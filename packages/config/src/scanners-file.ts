@@ -145,6 +145,16 @@ function fromFile(file: string, settings: ScannersSource, env: Environment): Sca
         });
       }
     }
+    const firstType = instances.findIndex((instance) => instance !== undefined);
+    for (const [index, instance] of instances.entries()) {
+      const expected = instances[firstType]?.type;
+      if (instance && expected !== undefined && instance.type !== expected) {
+        issues.push({
+          path: `${pool}[${index}].type`,
+          message: `expected ${expected}, as ${pool}[${firstType}]: all instances of a pool are of one type; give the other type a pool of its own`,
+        });
+      }
+    }
     pools.set(
       pool,
       instances.filter((instance) => instance !== undefined),

@@ -7,8 +7,13 @@ export type ScannerAuth =
   | { readonly kind: 'session'; readonly username: string; readonly password: string }
   | { readonly kind: 'api_keys'; readonly accessKey: string; readonly secretKey: string };
 
+/** `nessus`: a Nessus of one's own. `tenable_vm`: Tenable Vulnerability Management, the vendor's cloud service. */
+export type ScannerType = 'nessus' | 'tenable_vm';
+
 /** One entry of `scanners.yaml` (contract section 6), or the scanner that `NESSUS_URL` and its like describe. */
 export interface ScannerInstanceConfig {
+  /** The same for all instances of a pool. */
+  readonly type: ScannerType;
   readonly pool: string;
   readonly instanceId: string;
   readonly instanceKey: InstanceKey;
@@ -33,6 +38,8 @@ export interface ScannerInstanceConfig {
   readonly folder: string | undefined;
   /** Name of a folder whose finished scans are collected; used by imports. */
   readonly follow: string | undefined;
+  /** Of `tenable_vm`: name or uuid of the scanner that does the work; the service's own choice when left out. */
+  readonly scanner: string | undefined;
 }
 
 /** What holds for all instances of a pool. */

@@ -1,5 +1,5 @@
 /** Which instances may take a task: the same rule at submission and when a worker assigns it. */
-import type { ScannerInstanceConfig } from '@scanmq/config';
+import type { ScannerInstanceConfig, ScannerType } from '@scanmq/config';
 import {
   ERROR_CODES,
   type ErrorCode,
@@ -13,8 +13,10 @@ import type { ScannerRegistry } from '@scanmq/scanners';
 
 export type HealthByInstance = ReadonlyMap<string, InstanceHealth>;
 
-/** Kind of scanner behind every pool; the only one so far. */
-export const SCANNER_TYPE = 'nessus';
+/** Kind of scanner behind a pool: all its instances are of one type. An unknown pool counts as one of `nessus`. */
+export function scannerTypeOf(registry: ScannerRegistry, pool: string): ScannerType {
+  return registry.instances(pool)[0]?.type ?? 'nessus';
+}
 
 /** What is known of the fleet at one moment. */
 export interface FleetView {

@@ -3,7 +3,6 @@ import type { ScannerInstanceConfig } from '@scanmq/config';
 import { InvalidRequestError, newTaskId, type ScanImportRequest, type TaskRecord } from '@scanmq/contract';
 import type { QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import { SCANNER_TYPE } from './fleet.js';
 
 export interface ImportScanOptions {
   readonly followed: boolean;
@@ -31,7 +30,7 @@ export async function importScan(
         run_uuid: null,
         followed: options.followed,
       },
-      scannerType: SCANNER_TYPE,
+      scannerType: instance.type,
       pool: instance.pool,
       checkpoint: {
         generation: 1,

@@ -11,7 +11,7 @@ export {
   lookAtFleet,
   poolCapacity,
   poolShapes,
-  SCANNER_TYPE,
+  scannerTypeOf,
 } from './fleet.js';
 export { type FollowReport, followFolders } from './follow.js';
 export type { HealthMonitor } from './health-monitor.js';

@@ -10,7 +10,7 @@ import {
 } from '@scanmq/contract';
 import type { Placement } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import { availability, type FleetView, refuseUnlessLaunchable, SCANNER_TYPE } from './fleet.js';
+import { availability, type FleetView, refuseUnlessLaunchable, scannerTypeOf } from './fleet.js';
 import type { ResolveName } from './target-policy.js';
 
 /** Targets named in an error; more would be a page. */
@@ -39,7 +39,7 @@ export async function placeScan(
   }
   if (request.scanner_instance === undefined) {
     refuseUnlessLaunchable(view, instances, `pool '${pool}'`);
-    return { scannerType: SCANNER_TYPE, pool, pinnedInstance: null };
+    return { scannerType: scannerTypeOf(registry, pool), pool, pinnedInstance: null };
   }
   const pinned = instances.find((instance) => instance.instanceId === request.scanner_instance);
   if (!pinned) {
@@ -52,7 +52,7 @@ export async function placeScan(
   const state = availability(view, pinned);
   if (!state.usable && state.kind === 'never')
     refuseUnlessLaunchable(view, [pinned], `'${pinned.instanceKey}'`);
-  return { scannerType: SCANNER_TYPE, pool, pinnedInstance: pinned.instanceId };
+  return { scannerType: pinned.type, pool, pinnedInstance: pinned.instanceId };
 }
 
 /**

@@ -3,11 +3,13 @@ import type {
   PrincipalRules,
   ScannerInstanceConfig,
   ScannersConfig,
+  ScannerType,
   TargetRules,
 } from '@scanmq/config';
 import { type InstanceKey, ScanmqError } from '@scanmq/contract';
 import { createNessusScanner } from './nessus/nessus-scanner.js';
 import type { Scanner } from './scanner.js';
+import { createTenableVmScanner } from './tenable-vm/tenable-vm-scanner.js';
 
 /** The scanners that are configured, and a driver for each. */
 export interface ScannerRegistry {
@@ -36,11 +38,16 @@ export interface ScannerRegistryOptions {
 const NO_POOL_RULES: PoolRules = { networks: undefined, hours: undefined };
 const NO_PRINCIPAL_RULES: PrincipalRules = { share: 1, maxConcurrentScans: undefined };
 
+const DRIVERS: Readonly<Record<ScannerType, (config: ScannerInstanceConfig) => Scanner>> = {
+  nessus: createNessusScanner,
+  tenable_vm: createTenableVmScanner,
+};
+
 export function createScannerRegistry(
   initial: ScannersConfig,
   options: ScannerRegistryOptions = {},
 ): ScannerRegistry {
-  const createScanner = options.createScanner ?? createNessusScanner;
+  const createScanner = options.createScanner ?? ((instance) => DRIVERS[instance.type](instance));
   const drivers = new Map<InstanceKey, { readonly connection: string; readonly scanner: Scanner }>();
   let config = initial;
 
@@ -87,6 +94,7 @@ export function createScannerRegistry(
 
 /** What a driver depends on: limits and names may change without a new login. */
 function connectionOf({
+  type,
   url,
   auth,
   interface: kind,
@@ -94,6 +102,7 @@ function connectionOf({
   tlsFingerprint,
   headers,
   folder,
+  scanner,
 }: ScannerInstanceConfig): string {
-  return JSON.stringify([url, auth, kind, caFile, tlsFingerprint, headers, folder]);
+  return JSON.stringify([type, url, auth, kind, caFile, tlsFingerprint, headers, folder, scanner]);
 }

@@ -64,6 +64,8 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
       return badLogins >= LOGIN_ATTEMPTS;
     },
     logIn(username, password) {
+      // API keys only
+      if (settings.product === 'tenable_vm') return undefined;
       const right =
         username === settings.username && password === settings.password && !faults.hits('login_refused');
       if (!right || badLogins >= LOGIN_ATTEMPTS) {
@@ -92,7 +94,7 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
     },
 
     maySteer(login, headers) {
-      if (settings.product === 'manager') return true;
+      if (settings.product === 'manager' || settings.product === 'tenable_vm') return true;
       if (faults.hits('token_rotates')) rotateToken();
       return login === 'session' && textOf(headers['x-api-token']) === apiToken;
     },

@@ -10,12 +10,16 @@ import type { SampleHost } from './samples.js';
 
 export type ScanStatus =
   | 'empty'
+  /** Of the cloud service: before pending. */
+  | 'initializing'
   | 'pending'
   | 'running'
   | 'pausing'
   | 'paused'
   | 'resuming'
   | 'stopping'
+  /** Of the cloud service: the scanners are done, their results are not in yet. */
+  | 'publishing'
   | 'canceled'
   | 'stopped'
   | 'aborted'
@@ -50,6 +54,10 @@ export interface ScanFields {
   templateUuid: string;
   folderId: number;
   withCredentials: boolean;
+  /** The schedule is switched on. */
+  enabled: boolean;
+  /** Which scanner does the work; of the cloud service only. */
+  scannerUuid: string | undefined;
   plugins: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -62,6 +70,8 @@ export interface SimulatedScan extends ScanFields {
 
 /** What a call that changes a scan comes to. */
 export type ControlOutcome = 'done' | 'unknown' | 'conflict';
+/** Not yet with a scanner. */
+const WAITING: ReadonlySet<ScanStatus> = new Set(['initializing', 'pending']);
 
 /** Counted since the start, or since the last `reset-stats`. */
 export interface EngineStats {
@@ -106,6 +116,8 @@ export interface Engine {
   begunHosts(run: SimulatedRun): readonly BegunHost[];
 }
 
+/** The cloud service cannot stop these (developer.tenable.com/reference/scans-stop). */
+const UNSTOPPABLE: ReadonlySet<ScanStatus> = new Set(['initializing', 'pausing', 'publishing']);
 /** Share of a run in which hosts are looked for, and none is shown. */
 const DISCOVERY_SHARE = 0.1;
 /** A run that will be aborted without a reason lasts no longer. */
@@ -123,6 +135,7 @@ export function createEngine(
   let lastId = 50;
   let nextSample = 0;
   let slotFreedAtMs = 0;
+  const cloud = settings.product === 'tenable_vm';
 
   const current = (scan: SimulatedScan): SimulatedRun | undefined => scan.runs.at(-1);
   const isActive = (run: SimulatedRun | undefined): run is SimulatedRun =>
@@ -143,19 +156,32 @@ export function createEngine(
 
   function dueAtMs(run: SimulatedRun): number {
     if (run.status !== 'pending' || settings.maxScans === 0) return run.nextAtMs;
-    const slotsTaken = [...active].filter((other) => other.status !== 'pending').length;
+    const slotsTaken = [...active].filter((other) => !WAITING.has(other.status)).length;
     return slotsTaken < settings.maxScans ? Math.max(run.nextAtMs, slotFreedAtMs) : Number.POSITIVE_INFINITY;
   }
 
   function step(run: SimulatedRun, atMs: number): void {
     switch (run.status) {
+      case 'initializing':
+        run.status = 'pending';
+        run.nextAtMs = atMs + settings.startDelayMs;
+        return;
       case 'pending':
         run.startedAtMs = atMs;
         run.status = 'running';
         run.nextAtMs = atMs + (run.aborts ? Math.min(ABORT_AFTER_MS, run.remainingMs) : run.remainingMs);
         return;
       case 'running':
+        if (cloud && !run.aborts) {
+          freeze(run, atMs);
+          run.status = 'publishing';
+          run.nextAtMs = atMs + settings.stopDelayMs;
+          return;
+        }
         finish(run, run.aborts ? 'aborted' : 'completed', atMs);
+        return;
+      case 'publishing':
+        finish(run, 'completed', atMs);
         return;
       case 'pausing':
         run.status = 'paused';
@@ -180,7 +206,7 @@ export function createEngine(
 
   function finish(run: SimulatedRun, status: ScanStatus, atMs: number): void {
     freeze(run, atMs);
-    if (run.status !== 'pending') slotFreedAtMs = atMs;
+    if (!WAITING.has(run.status)) slotFreedAtMs = atMs;
     run.status = status;
     run.endedAtMs = atMs;
     active.delete(run);
@@ -243,8 +269,9 @@ export function createEngine(
       lastId += 1;
       const run: SimulatedRun = {
         historyId: lastId,
-        uuid: longUuid(),
-        status: 'pending',
+        // a plain uuid in pyTenable, `tests/io/cassettes/test_scan_results.yaml`
+        uuid: cloud ? randomUUID() : longUuid(),
+        status: cloud ? 'initializing' : 'pending',
         launchedAtMs: now,
         startedAtMs: undefined,
         endedAtMs: undefined,
@@ -291,7 +318,7 @@ export function createEngine(
           run.status = 'resuming';
           break;
         case 'stop':
-          if (run.status === 'stopping') return 'conflict';
+          if (run.status === 'stopping' || (cloud && UNSTOPPABLE.has(run.status))) return 'conflict';
           freeze(run, now);
           run.status = 'stopping';
           stats.stopped += 1;

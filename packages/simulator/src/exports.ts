@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Engine, SimulatedRun, SimulatedScan } from './engine.js';
 import type { FaultBoard } from './faults.js';
@@ -16,7 +16,7 @@ type ExportFault =
   | undefined;
 
 interface SimulatedExport {
-  readonly file: number;
+  readonly file: number | string;
   readonly token: string;
   readonly scanId: number;
   readonly scan: SimulatedScan;
@@ -28,7 +28,7 @@ interface SimulatedExport {
 }
 
 export interface ExportBook {
-  request(scan: SimulatedScan, run: SimulatedRun): { file: number; token: string };
+  request(scan: SimulatedScan, run: SimulatedRun): { file: number | string; token?: string };
   /** @returns undefined for an unknown or expired file. */
   status(file: string, scanId: number | undefined): 'loading' | 'ready' | 'error' | undefined;
   /** The bytes; `cut` when the connection is to break after them. */
@@ -66,6 +66,7 @@ export function createExportBook({
   const exports = new Map<string, SimulatedExport>();
   const queued: Buffer[] = [];
   let lastFile = 1_900_000_000;
+  const cloud = settings.product === 'tenable_vm';
 
   function find(file: string, scanId: number | undefined): SimulatedExport | undefined {
     forgetOld();
@@ -98,7 +99,8 @@ export function createExportBook({
       forgetOld();
       lastFile += 1 + Math.floor(Math.random() * 1_000);
       const entry: SimulatedExport = {
-        file: lastFile,
+        // pyTenable, `tests/io/cassettes/test_scan_export_bytesio.yaml`
+        file: cloud ? `SSE-${randomUUID()}-nessus` : lastFile,
         token: randomBytes(32).toString('hex'),
         scanId: scan.id,
         scan,
@@ -109,7 +111,7 @@ export function createExportBook({
         failed: false,
       };
       exports.set(String(entry.file), entry);
-      return { file: entry.file, token: entry.token };
+      return cloud ? { file: entry.file } : { file: entry.file, token: entry.token };
     },
 
     status(file, scanId) {

@@ -10,6 +10,7 @@ export const FAULTS = {
   reset_after_delete: 'the scan is deleted, then the connection is reset',
   reset_on_412: 'a 412 is swallowed by a reset',
   http_503: 'any call answers 503',
+  rate_limited: 'any call is turned away with 429, and asks to come back in `ms`, as whole seconds',
   unavailable_non_json: 'any call answers 503 with HTML',
   drop_connection: 'any read has its connection closed without an answer',
   stalled_socket: 'any call is never answered',
@@ -41,7 +42,7 @@ export const faultSchema = z.strictObject({
   probability: z.number().min(0).max(1).default(1),
   /** It ends after happening so often. */
   remaining: z.number().int().min(1).optional(),
-  /** For `slow_answer`. */
+  /** For `slow_answer` and `rate_limited`; a second when left out. */
   ms: z.number().min(0).max(600_000).optional(),
 });
 export type Fault = z.output<typeof faultSchema>;

@@ -1,7 +1,7 @@
 import { InvalidRequestError } from '@scanmq/contract';
 import { z } from 'zod';
 
-export const PRODUCTS = ['manager', 'professional', 'expert', 'essentials'] as const;
+export const PRODUCTS = ['manager', 'professional', 'expert', 'essentials', 'tenable_vm'] as const;
 
 const ms = z
   .number()
@@ -25,7 +25,9 @@ export const simulatorOptionsSchema = z.strictObject({
   product: z
     .enum(PRODUCTS)
     .default('manager')
-    .describe('manager offers launching scans by API, the others do not'),
+    .describe(
+      'manager offers launching scans by API, the other Nessus products do not; tenable_vm is the cloud service',
+    ),
   username: z.string().default('simulator'),
   password: z.string().min(1).default('simulator'),
   accessKey: z
@@ -36,9 +38,11 @@ export const simulatorOptionsSchema = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .optional(),
-  startDelayMs: ms.default(500).describe('pending → running'),
+  startDelayMs: ms.default(500).describe('pending → running; of tenable_vm also initializing → pending'),
   scanDurationMs: ms.default(60_000).describe('running → completed'),
-  stopDelayMs: ms.default(500).describe('stopping → canceled; pausing → paused'),
+  stopDelayMs: ms
+    .default(500)
+    .describe('stopping → canceled; pausing → paused; of tenable_vm publishing → completed'),
   exportDelayMs: ms.default(500).describe('export requested → ready'),
   exportLifeMs: ms.default(15 * 60_000).describe('an export is dropped after this long'),
   idleSessionMs: ms.default(30 * 60_000).describe('a session that is not used ends after this long'),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readSettings } from '@scanmq/config';
 import { startGateway } from '@scanmq/gateway';
 import { createLogger } from '@scanmq/observability';
-import { FAULTS, startSimulator } from '@scanmq/simulator';
+import { FAULTS, type PRODUCTS, type Simulator, startSimulator } from '@scanmq/simulator';
 import { startWorkerProcess } from '@scanmq/worker';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
@@ -36,7 +36,7 @@ export async function runWorker(io: ProgramIo): Promise<number> {
 export interface SimulatorCommandOptions {
   readonly port: number;
   readonly controlPort: number;
-  readonly product: 'manager' | 'professional' | 'expert' | 'essentials';
+  readonly product: (typeof PRODUCTS)[number];
   readonly username: string;
   readonly password?: string;
   readonly scanSeconds: number;
@@ -65,8 +65,12 @@ export async function runSimulator(io: ProgramIo, options: SimulatorCommandOptio
     url: simulator.url,
     control_url: simulator.controlUrl,
     tls_fingerprint: simulator.fingerprint256,
-    username: options.username,
-    ...(options.password === undefined || options.json ? { password } : {}),
+    ...(options.product === 'tenable_vm'
+      ? { access_key: simulator.accessKey, secret_key: simulator.secretKey }
+      : {
+          username: options.username,
+          ...(options.password === undefined || options.json ? { password } : {}),
+        }),
   };
   if (options.json) io.stdout.write(`${JSON.stringify(facts)}\n`);
   else {
@@ -74,11 +78,27 @@ export async function runSimulator(io: ProgramIo, options: SimulatorCommandOptio
       `A simulated Nessus (no real scanner: it scans nothing and replays sample reports) listens.\n\n`,
     );
     for (const [name, value] of Object.entries(facts)) io.stdout.write(`  ${name.padEnd(16)} ${value}\n`);
-    io.stdout.write(
-      `\nFor a gateway and a worker:\n\n  export NESSUS_URL=${simulator.url} NESSUS_TLS_FINGERPRINT=${simulator.fingerprint256} \\\n    NESSUS_USERNAME=${options.username} NESSUS_PASSWORD='${password}'\n\nCtrl-C ends it.\n`,
-    );
+    const setup =
+      options.product === 'tenable_vm'
+        ? cloudSetup(simulator)
+        : `For a gateway and a worker:\n\n  export NESSUS_URL=${simulator.url} NESSUS_TLS_FINGERPRINT=${simulator.fingerprint256} \\\n    NESSUS_USERNAME=${options.username} NESSUS_PASSWORD='${password}'`;
+    io.stdout.write(`\n${setup}\n\nCtrl-C ends it.\n`);
   }
   await untilStopped({});
   await simulator.close();
   return EXIT.passed;
+}
+
+/** The cloud service is no scanner that the variables describe: it needs its entry in the file. */
+function cloudSetup({ url, fingerprint256, accessKey, secretKey }: Simulator): string {
+  const lines = [
+    'cloud:',
+    '  - instance_id: simulator',
+    '    type: tenable_vm',
+    `    url: ${url}`,
+    `    tls_fingerprint: ${fingerprint256}`,
+    `    access_key: ${accessKey}`,
+    `    secret_key: ${secretKey}`,
+  ];
+  return `In config/scanners.yaml, for a gateway and a worker:\n\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }

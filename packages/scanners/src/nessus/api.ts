@@ -3,11 +3,8 @@ import type { ScannerInstanceConfig } from '@scanmq/config';
 import { ScannerError } from '@scanmq/contract';
 import pLimit from 'p-limit';
 import { errorText } from './decode.js';
-import type { Answer, Exchange, ScannerHttp } from './http.js';
+import type { Answer, Download, Exchange, ScannerHttp } from './http.js';
 import type { ScannerSession } from './session.js';
-
-/** More makes a busy scanner answer 503 (nessus-api.md section 8.1). */
-const PARALLEL_REQUESTS = 4;
 
 export interface Call extends Omit<Exchange, 'headers' | 'write'> {
   /** `read` and `export` work with any login; `scan` changes scans, which some licences refuse (nessus-api.md section 1.4). */
@@ -19,19 +16,18 @@ export interface Call extends Omit<Exchange, 'headers' | 'write'> {
 export interface NessusApi {
   /** @throws ScannerError for any status that is neither 200 nor accepted. */
   call(call: Call): Promise<Answer>;
-  /** Headers for a request that is not made here: the streamed download. */
-  authHeaders(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>>;
-  /** @returns true when the request may be sent again with new headers. */
-  expire(headers: Readonly<Record<string, string>>): boolean;
+  /** The answer as a stream, whatever its status. */
+  download(request: Omit<Exchange, 'headers' | 'write'>): Promise<Download>;
 }
 
 export function createApi(
   config: ScannerInstanceConfig,
   http: ScannerHttp,
   session: ScannerSession,
+  parallelRequests: number,
 ): NessusApi {
   const { instanceKey } = config;
-  const inParallel = pLimit(PARALLEL_REQUESTS);
+  const inParallel = pLimit(parallelRequests);
   const oneByOne = pLimit(1);
   const webSession = config.interface === 'web_session' && config.auth.kind === 'session';
 
@@ -78,8 +74,15 @@ export function createApi(
       if (answer.status === 200 || call.accept?.includes(answer.status)) return answer;
       throw errorOf(answer, call, instanceKey, config);
     },
-    authHeaders: (signal) => session.headers(signal),
-    expire: (headers) => session.expire(headers),
+
+    async download(request) {
+      for (let renewed = false; ; renewed = true) {
+        const headers = await session.headers(request.signal);
+        const answer = await http.download({ ...request, headers, write: false });
+        if (answer.status !== 401 || renewed || !session.expire(headers)) return answer;
+        answer.body.destroy();
+      }
+    },
   };
 }
 

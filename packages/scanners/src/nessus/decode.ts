@@ -4,21 +4,21 @@
  */
 import { z } from 'zod';
 
-const number = z.union([
+export const number = z.union([
   z.number(),
   z
     .string()
     .regex(/^-?\d+(\.\d+)?$/)
     .transform(Number),
 ]);
-const text = z.union([z.string(), z.number().transform(String)]);
+export const text = z.union([z.string(), z.number().transform(String)]);
 const flag = z.union([
   z.boolean(),
   z.number().transform((n) => n !== 0),
   z.enum(['true', 'false', 'yes', 'no', '0', '1']).transform((w) => w === 'true' || w === 'yes' || w === '1'),
 ]);
-const orNull = <S extends z.ZodType>(schema: S) => schema.nullish().catch(null);
-const list = <S extends z.ZodType>(schema: S) =>
+export const orNull = <S extends z.ZodType>(schema: S) => schema.nullish().catch(null);
+export const list = <S extends z.ZodType>(schema: S) =>
   z
     .array(schema)
     .nullish()

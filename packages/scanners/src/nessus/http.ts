@@ -2,7 +2,15 @@
 import type { Readable } from 'node:stream';
 import type { ScannerInstanceConfig } from '@scanmq/config';
 import { ScannerError } from '@scanmq/contract';
-import got, { type Got, type OptionsInit, type Request, RequestError, TimeoutError } from 'got';
+import got, {
+  type Got,
+  type OptionsInit,
+  type PlainResponse,
+  type Request,
+  RequestError,
+  TimeoutError,
+} from 'got';
+import { retryAfterMs } from './retry-after.js';
 import { CONNECT_TIMEOUT_MS, createAgents, FingerprintMismatchError } from './tls.js';
 
 export interface HttpTimeouts {
@@ -36,21 +44,34 @@ export interface Exchange {
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** How long the answer asks to wait before the next request. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+export interface Download {
+  readonly status: number;
+  /** Of an answer other than 200 nobody reads it: destroy it. */
+  readonly body: Readable;
+  readonly retryAfterMs: number | undefined;
 }
 
 export interface ScannerHttp {
   /** @throws ScannerError; the reason of the signal when it is aborted. */
   exchange(exchange: Exchange): Promise<Answer>;
   /** The body as a stream; only an answer of 200 has one. */
-  download(exchange: Exchange): Promise<{ status: number; body: Readable }>;
+  download(exchange: Exchange): Promise<Download>;
   close(): void;
 }
 
-export function createHttp(config: ScannerInstanceConfig, timeouts: HttpTimeouts): ScannerHttp {
+export function createHttp(
+  config: ScannerInstanceConfig,
+  timeouts: HttpTimeouts,
+  headers: Readonly<Record<string, string>>,
+): ScannerHttp {
   const agents = createAgents(config);
   const client: Got = got.extend({
     prefixUrl: config.url,
-    headers: { 'user-agent': 'scanmq', 'x-api-version': '2', ...config.headers },
+    headers: { ...headers, ...config.headers },
     followRedirect: false,
     throwHttpErrors: false,
     retry: { limit: 0 },
@@ -90,8 +111,12 @@ export function createHttp(config: ScannerInstanceConfig, timeouts: HttpTimeouts
       request.cancel();
     });
     try {
-      const { statusCode, body } = await request;
-      return { status: statusCode, body: Buffer.from(body).toString('utf8') };
+      const { statusCode, body, headers: answered } = await request;
+      return {
+        status: statusCode,
+        body: Buffer.from(body).toString('utf8'),
+        retryAfterMs: retryAfterMs(answered['retry-after'], Date.now()),
+      };
     } catch (error) {
       exchange.signal?.throwIfAborted();
       if (tooLarge)
@@ -121,13 +146,17 @@ export function createHttp(config: ScannerInstanceConfig, timeouts: HttpTimeouts
         ...optionsOf(exchange),
         isStream: true,
       });
-      const status = await new Promise<number>((resolve, reject) => {
-        stream.once('response', (response: { statusCode: number }) => resolve(response.statusCode));
+      const response = await new Promise<PlainResponse>((resolve, reject) => {
+        stream.once('response', resolve);
         stream.once('error', (error) =>
           reject(exchange.signal?.aborted ? exchange.signal.reason : toScannerError(error, exchange, config)),
         );
       });
-      return { status, body: stream };
+      return {
+        status: response.statusCode,
+        body: stream,
+        retryAfterMs: retryAfterMs(response.headers['retry-after'], Date.now()),
+      };
     },
 
     close: () => agents.destroy(),

@@ -38,6 +38,7 @@ afterEach(async () => {
 function driver(change: Partial<ScannerInstanceConfig> = {}): Scanner {
   const scanner = createNessusScanner(
     {
+      type: 'nessus',
       pool: 'nessus',
       instanceId: 's1',
       instanceKey: 'nessus:s1',
@@ -52,6 +53,7 @@ function driver(change: Partial<ScannerInstanceConfig> = {}): Scanner {
       headers: {},
       folder: undefined,
       follow: undefined,
+      scanner: undefined,
       ...change,
     },
     { timeouts: { responseMs: 1_000, idleMs: 1_000 } },

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { runRoutes } from '../tenable-vm/run-routes.js';
 import { createContext, type NessusContext, type NessusDeps } from './context.js';
 import { editorRoutes } from './editor-routes.js';
 import { exportRoutes } from './export-routes.js';
@@ -38,6 +39,7 @@ export async function createNessusApp(deps: NessusDeps): Promise<FastifyInstance
   editorRoutes(app, context);
   scanRoutes(app, context);
   exportRoutes(app, context);
+  if (context.cloud) runRoutes(app, context);
   await app.ready();
   return app;
 }
@@ -93,6 +95,12 @@ function answer(app: FastifyInstance, { engine, faults, state, cut }: NessusCont
     const slow = faults.take('slow_answer');
     if (slow) await new Promise((resolve) => setTimeout(resolve, slow.ms ?? 1_000).unref());
     if (request.method === 'GET' && faults.hits('drop_connection')) return cut(reply);
+    const limited = faults.take('rate_limited');
+    if (limited) {
+      // its body is HTML (developer.tenable.com/docs/rate-limiting)
+      reply.header('retry-after', Math.ceil((limited.ms ?? 1_000) / 1_000));
+      return reply.code(429).type('text/html').send('<html>Too Many Requests</html>');
+    }
     if (faults.hits('unavailable_non_json'))
       return reply.code(503).type('text/html').send('<html>Service Unavailable</html>');
     if (faults.hits('http_503')) return reply.code(503).send({ error: 'The server is busy' });

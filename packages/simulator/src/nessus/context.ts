@@ -19,6 +19,8 @@ export interface NessusDeps {
 
 /** What the end points share. All of it throws NessusRefusal. */
 export interface NessusContext extends NessusDeps {
+  /** It is the cloud service, and no Nessus. */
+  readonly cloud: boolean;
   /** Any login; 401 without. */
   login(request: FastifyRequest): Login;
   /** For calls that change scans: 401, or 412 where the licence does not offer them (nessus-api.md section 1.4). */
@@ -60,6 +62,7 @@ export function createContext(deps: NessusDeps): NessusContext {
 
   return {
     ...deps,
+    cloud: settings.product === 'tenable_vm',
     login,
     steer(request) {
       if (!access.maySteer(login(request), request.headers))
@@ -74,7 +77,10 @@ export function createContext(deps: NessusDeps): NessusContext {
     runOf(request, scan) {
       const wanted = (request.query as Record<string, string>).history_id;
       if (wanted === undefined) return scan.runs.at(-1);
-      const run = scan.runs.find((candidate) => String(candidate.historyId) === wanted);
+      const run = scan.runs.find(
+        // the cloud service takes the uuid as well (pyTenable, `tenable/io/scans.py`, `results`)
+        ({ historyId, uuid }) => String(historyId) === wanted || uuid === wanted,
+      );
       if (!run) throw notFound();
       return run;
     },

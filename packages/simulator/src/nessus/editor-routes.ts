@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { isAtLeast } from '../options.js';
+import { cloudInputs, cloudScanners } from '../tenable-vm/views.js';
 import type { NessusContext } from './context.js';
 import { NessusRefusal, notFound } from './refusal.js';
 import { TEMPLATES } from './templates.js';
@@ -9,7 +10,7 @@ const ICON = 'PHN2Zy8+'.repeat(500);
 
 /** Templates, policies, scanners, plugin families and uploads (nessus-api.md section 3). */
 export function editorRoutes(app: FastifyInstance, context: NessusContext): void {
-  const { settings, engine, login, scanOf } = context;
+  const { settings, engine, cloud, login, scanOf } = context;
 
   /** From 10.12 on, plugins are shown only to those who say that they know them. */
   const pluginsShown = (headers: Readonly<Record<string, unknown>>): boolean =>
@@ -51,7 +52,9 @@ export function editorRoutes(app: FastifyInstance, context: NessusContext): void
         name,
         title,
         is_agent: null,
-        settings: { basic: { title: 'Basic', groups: [], sections: [], inputs: null } },
+        settings: {
+          basic: { title: 'Basic', groups: [], sections: [], inputs: cloud ? cloudInputs() : null },
+        },
         credentials: { data: [] },
         compliance: { data: [] },
         ...(pluginsShown(request.headers)
@@ -92,6 +95,7 @@ export function editorRoutes(app: FastifyInstance, context: NessusContext): void
   });
   app.get('/scanners', async (request) => {
     login(request);
+    if (cloud) return { scanners: cloudScanners(engine.activeNow()) };
     return {
       scanners: [
         {

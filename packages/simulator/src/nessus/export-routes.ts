@@ -9,7 +9,7 @@ const exportSchema = z.object({ format: z.enum(FORMATS), password: z.string().op
 
 /** Exports: asked for, waited for, fetched (nessus-api.md section 6). Every format answers with the `.nessus` bytes. */
 export function exportRoutes(app: FastifyInstance, context: NessusContext): void {
-  const { settings, engine, exports, login, idOf, scanOf, runOf, bodyOf, conflict } = context;
+  const { settings, engine, exports, cloud, login, idOf, scanOf, runOf, bodyOf, conflict } = context;
 
   app.post('/scans/:id/export', async (request) => {
     login(request);
@@ -49,6 +49,7 @@ export function exportRoutes(app: FastifyInstance, context: NessusContext): void
   const fileOf = (request: FastifyRequest): string => (request.params as { file: string }).file;
   /** Before 10.12 whoever knew the token was let in. */
   const loginForToken = (request: FastifyRequest): void => {
+    if (cloud) throw notFound();
     if (isAtLeast(settings.uiVersion, 10, 12)) login(request);
   };
 

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type ControlOutcome, longUuid, type SimulatedRun } from '../engine.js';
 import { isAtLeast } from '../options.js';
+import { cloudCreatedScan, cloudListEntry, cloudScanDetails, scannerUuidOf } from '../tenable-vm/views.js';
 import type { NessusContext } from './context.js';
 import { firstFolders, MAIN_FOLDER } from './folders.js';
 import { NessusRefusal, notFound } from './refusal.js';
@@ -16,6 +17,8 @@ const settingsSchema = z.object({
   description: z.string().optional(),
   folder_id: numeric.optional(),
   launch_now: z.boolean().optional(),
+  enabled: z.boolean().optional(),
+  scanner_id: z.union([z.string(), z.number()]).optional(),
 });
 const credentialsSchema = z.object({ add: z.record(z.string(), z.unknown()).optional() }).optional();
 const pluginsSchema = z.record(z.string(), z.unknown()).optional();
@@ -34,7 +37,8 @@ const launchSchema = z.object({ alt_targets: z.array(z.string().min(1)).optional
 
 /** Scans and folders: list, details, create, change, launch, control, delete (nessus-api.md sections 3.4 and 4). */
 export function scanRoutes(app: FastifyInstance, context: NessusContext): void {
-  const { settings, engine, faults, login, steer, idOf, scanOf, runOf, bodyOf, conflict, cut } = context;
+  const { settings, engine, faults, cloud, login, steer, idOf, scanOf, runOf, bodyOf, conflict, cut } =
+    context;
   const folders = firstFolders();
 
   const has = (credentials: z.output<typeof credentialsSchema>): boolean =>
@@ -74,13 +78,20 @@ export function scanRoutes(app: FastifyInstance, context: NessusContext): void {
     return {
       folders,
       timestamp: Math.floor(Date.now() / 1_000),
-      scans: scans.length === 0 ? null : scans.map((scan) => listEntry(scan, settings.username)),
+      scans:
+        scans.length === 0
+          ? null
+          : scans.map((scan) => {
+              const entry = listEntry(scan, settings.username);
+              return cloud ? cloudListEntry(scan, entry) : entry;
+            }),
     };
   });
   app.get('/scans/:id', async (request) => {
     login(request);
     const scan = scanOf(request);
-    return scanDetails(scan, runOf(request, scan), engine);
+    const details = scanDetails(scan, runOf(request, scan), engine);
+    return cloud ? cloudScanDetails(scan, details) : details;
   });
   app.get('/scans/:id/hosts/:host', async (request) => {
     login(request);
@@ -107,12 +118,16 @@ export function scanRoutes(app: FastifyInstance, context: NessusContext): void {
         templateUuid: uuid ?? '',
         folderId: wanted.folder_id ?? MAIN_FOLDER,
         withCredentials: has(credentials),
+        // as recorded, the schedule of the cloud service is on where nothing is said
+        enabled: wanted.enabled ?? cloud,
+        scannerUuid: cloud ? scannerUuidOf(wanted.scanner_id) : undefined,
         plugins: pluginsTaken ? plugins : undefined,
       }),
     );
     if (wanted.launch_now) engine.launch(scan.id);
     if (faults.hits('reset_after_create')) return cut(reply);
-    return { scan: createdScan(scan, settings.username, longUuid()) };
+    const created = createdScan(scan, settings.username, longUuid());
+    return { scan: cloud ? cloudCreatedScan(scan, created) : created };
   });
   app.put('/scans/:id', async (request) => {
     steer(request);
@@ -135,6 +150,8 @@ export function scanRoutes(app: FastifyInstance, context: NessusContext): void {
     steer(request);
     const id = idOf(request);
     const { alt_targets } = bodyOf(request, launchSchema);
+    // developer.tenable.com/reference/scans-launch
+    if (cloud && engine.scan(id)?.enabled === false) throw new NessusRefusal(403, 'Scan is disabled');
     if (faults.hits('reset_before_launch')) return cut(reply);
     const run = withTargets((): SimulatedRun | 'unknown' | 'conflict' =>
       engine.launch(id, alt_targets?.join(',')),

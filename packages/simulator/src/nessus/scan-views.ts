@@ -4,12 +4,13 @@ import { LOGIN_ITEMS } from '../login-outcome.js';
 import { nessusDate } from '../report.js';
 import type { SamplePlugin, Severity } from '../samples.js';
 
-type View = Record<string, unknown>;
+export type View = Record<string, unknown>;
 
-const seconds = (ms: number | undefined): number | null => (ms === undefined ? null : Math.floor(ms / 1_000));
+export const seconds = (ms: number | undefined): number | null =>
+  ms === undefined ? null : Math.floor(ms / 1_000);
 
 /** The status as the API says it. */
-function wordOf(run: SimulatedRun | undefined): string {
+export function wordOf(run: SimulatedRun | undefined): string {
   if (run === undefined) return 'empty';
   return run.strangeStatus && run.status === 'running' ? 'quantum' : run.status;
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { longUuid } from '../engine.js';
+import { cloudProperties, cloudStatus } from '../tenable-vm/views.js';
 import type { NessusContext } from './context.js';
 
 const PRODUCT_NAMES = {
@@ -10,15 +11,22 @@ const PRODUCT_NAMES = {
 } as const;
 
 /** Readiness and properties (nessus-api.md section 2). */
-export function serverRoutes(app: FastifyInstance, { settings, state, access }: NessusContext): void {
+export function serverRoutes(
+  app: FastifyInstance,
+  { settings, state, access, cloud, login }: NessusContext,
+): void {
   const serverUuid = longUuid();
   const boottime = Math.floor(Date.now() / 1_000);
 
   app.get('/server/status', async (_request, reply) => {
     const { code, body } = state.status();
-    return reply.code(code).send(body);
+    return reply.code(code).send(cloud ? cloudStatus(code, body) : body);
   });
   app.get('/server/properties', async (request) => {
+    if (settings.product === 'tenable_vm') {
+      login(request);
+      return cloudProperties(state.pluginSet);
+    }
     const { product, uiVersion, licenceIps } = settings;
     const features = {
       api: true,

@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { cloudUser } from '../tenable-vm/views.js';
 import type { NessusContext } from './context.js';
-import { NessusRefusal } from './refusal.js';
+import { NessusRefusal, notFound } from './refusal.js';
 
 const loginSchema = z.object({ username: z.string(), password: z.string() });
 
 /** Logging in, API keys, and the web page's bundle (nessus-api.md sections 1.2 to 1.4). */
 export function sessionRoutes(app: FastifyInstance, context: NessusContext): void {
-  const { settings, engine, access, login, bodyOf } = context;
+  const { settings, engine, access, cloud, login, bodyOf } = context;
 
   app.post('/session', async (request) => {
     engine.stats.logins += 1;
@@ -18,6 +19,7 @@ export function sessionRoutes(app: FastifyInstance, context: NessusContext): voi
   });
   app.get('/session', async (request) => {
     login(request);
+    if (cloud) return cloudUser(settings.username);
     return {
       lockout: access.locked ? 1 : 0,
       container_id: 0,
@@ -41,6 +43,7 @@ export function sessionRoutes(app: FastifyInstance, context: NessusContext): voi
     return access.renewKeys();
   });
   app.get('/nessus6.js', async (_request, reply) => {
+    if (cloud) throw notFound();
     const { text, etag } = access.bundle();
     return reply
       .headers({ 'cache-control': 'must-revalidate', etag })
