@@ -563,6 +563,9 @@ describe('the registry', () => {
     const pools = (change: Partial<ScannerInstanceConfig>): ScannersConfig => ({
       pools: new Map([['cloud', [configOf(change)]]]),
       defaultPool: 'cloud',
+      poolRules: new Map(),
+      targetRules: [],
+      principalRules: new Map(),
     });
     const registry = createScannerRegistry(pools({}));
     try {
