@@ -13,6 +13,7 @@ export {
   type Keys,
   MAINTENANCE_QUEUE,
   poolQueueName,
+  SCHEDULE_QUEUE,
 } from './keys.js';
 export type { TaskPage } from './list-tasks.js';
 export { estimateWaitMinutes } from './queue-status.js';
@@ -25,6 +26,14 @@ export {
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
 export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
+export {
+  type DueRun,
+  dueRun,
+  type ScheduleRun,
+  type ScheduleRuns,
+  scheduleRunKey,
+} from './schedule-runs.js';
+export type { NewSchedule, ScheduleRepairs, ScheduleStore } from './schedules.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';

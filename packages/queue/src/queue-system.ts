@@ -24,6 +24,8 @@ import {
   typicalDurationMs,
 } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
+import { createScheduleStore, type ScheduleStore } from './schedules.js';
 import { type Placement, type SubmitContext, submitScan } from './submit.js';
 import { type ImportRequest, submitImport } from './submit-import.js';
 import { type SweepReport, sweep } from './sweep.js';
@@ -64,6 +66,8 @@ export interface QueueSystem {
   readonly credentials: CredentialBox;
   readonly health: HealthStore;
   readonly followed: FollowedScans;
+  readonly schedules: ScheduleStore;
+  readonly scheduleRuns: ScheduleRuns;
   submit(
     request: ScanRequest,
     placement: Placement,
@@ -142,6 +146,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     bindings: createBindings(redis, keys),
     health: createHealthStore(redis, keys),
     followed: createFollowedScans(redis, keys),
+    schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
+    scheduleRuns: createScheduleRuns({ redis, keys, queue: queues.schedules, now }),
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
     submitImport: (request, context) => submitImport(submitDeps, request, context),
     cancel: (taskId, reason, by) =>

@@ -1,7 +1,7 @@
 import type { Priority, TaskId, TaskRecord } from '@scanmq/contract';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { IMPORT_QUEUE, instanceQueueName, MAINTENANCE_QUEUE, poolQueueName } from './keys.js';
+import { IMPORT_QUEUE, instanceQueueName, MAINTENANCE_QUEUE, poolQueueName, SCHEDULE_QUEUE } from './keys.js';
 import { quietErrors } from './quiet-errors.js';
 
 /** Data of a job: what the dashboard shows. The truth about the task is its record. */
@@ -52,6 +52,8 @@ export interface Queues {
   ofPool(pool: string): readonly ScanQueue[];
   all(): readonly ScanQueue[];
   readonly maintenance: Queue;
+  /** Runs of schedules. */
+  readonly schedules: Queue;
   /** Adds the job of a task; does nothing when it exists, in whatever state. */
   add(task: TaskRecord): Promise<void>;
   /** Applies the limits of the fleet to all processes. */
@@ -83,6 +85,7 @@ export function createQueues(options: QueuesOptions): Queues {
     return opened;
   };
   const maintenance = open<Queue>(MAINTENANCE_QUEUE);
+  const schedules = open<Queue>(SCHEDULE_QUEUE);
 
   const forTask: Queues['forTask'] = (task) =>
     queue(
@@ -96,6 +99,7 @@ export function createQueues(options: QueuesOptions): Queues {
   return {
     forTask,
     maintenance,
+    schedules,
     ofPool: (pool) => [
       queue(poolQueueName(pool)),
       ...(shapes.get(pool)?.instances ?? []).map(({ instanceId }) =>
@@ -146,7 +150,7 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async close() {
-      await Promise.all([maintenance, ...queues.values()].map((open) => open.close()));
+      await Promise.all([maintenance, schedules, ...queues.values()].map((open) => open.close()));
     },
   };
 }

@@ -33,6 +33,8 @@ export interface SubmitContext {
   readonly principal: string;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
+  /** How long the idempotency key is remembered, where that is not up to the service. */
+  readonly idempotencyTtlMs?: number;
 }
 
 const MS_PER_HOUR = 3_600_000;
@@ -98,7 +100,7 @@ export async function submitScan(
     imported: null,
   });
   return await createTask(deps, task, {
-    idempotencyTtlMs: deps.idempotencyTtlMs,
+    idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     sealedCredentials:
       inline && deps.credentialsKey ? sealCredentials(inline, taskId, deps.credentialsKey) : undefined,
   });
