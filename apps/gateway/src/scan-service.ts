@@ -6,7 +6,6 @@ import {
   InvalidRequestError,
   isTerminal,
   type ListTasksParams,
-  parseTargets,
   type poolListSchema,
   type poolStatusSchema,
   type QueueStatus,
@@ -20,9 +19,8 @@ import {
   toScanStatus,
 } from '@scanmq/contract';
 import {
-  checkTargetPolicy,
+  acceptScan,
   type HealthMonitor,
-  placeScan,
   poolCapacity,
   SCANNER_TYPE,
   type TargetPolicy,
@@ -53,9 +51,6 @@ export interface ScanService {
   poolStatus(pool: string | undefined): Promise<z.infer<typeof poolStatusSchema>>;
   queueStatus(pool: string | undefined): Promise<QueueStatus>;
 }
-
-/** How long a submission waits for a scanner that nobody has asked yet whether it can launch scans at all. */
-const FIRST_PROBE_MS = 5_000;
 
 export function createScanService(deps: ScanServiceDeps): ScanService {
   const { queue, registry } = deps;
@@ -116,12 +111,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
   return {
     async submit(request, context) {
-      const targets = parseTargets(request.targets);
-      await checkTargetPolicy(targets, deps.policy);
-      const pool = request.scanner_pool ?? registry.defaultPool;
-      await deps.monitor.ensureKnown(registry.instances(pool), FIRST_PROBE_MS);
-      const placement = placeScan(registry, await queue.health.all(), request);
-      const { task, replay } = await queue.submit(request, placement, context);
+      const { task, replay } = await acceptScan(deps, request, context);
       const status = await describe(task);
       const pinned = task.pinned_instance ?? task.scanner_instance;
       const wait = await queue.waitOf(task, poolCapacity(registry, task.scanner_pool));

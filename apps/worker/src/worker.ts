@@ -8,6 +8,7 @@ import {
   followFolders,
   openServiceCore,
   poolShapes,
+  runScheduleJob,
   startScanWorkers,
 } from '@scanmq/processor';
 import { startHealthServer } from './health-server.js';
@@ -57,6 +58,8 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     sweepIntervalMs: SWEEP_INTERVAL_MS,
     follow: () => followFolders({ queue, registry, log, now: () => new Date() }),
     followIntervalMs: settings.followIntervalMs,
+    runSchedule: (job, token) =>
+      runScheduleJob({ queue, registry, monitor, policy, log, now: () => new Date() }, job, token),
   });
   workers.serve(poolShapes(registry));
   core.onFleetChange(() => workers.serve(poolShapes(registry)));

@@ -1,3 +1,4 @@
+export { type AcceptDeps, acceptScan, admitScan } from './accept-scan.js';
 export {
   type HealthByInstance,
   launchableInstances,
@@ -11,6 +12,7 @@ export type { HealthMonitor } from './health-monitor.js';
 export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
+export { runScheduleJob, type ScheduleDeps, type ScheduleRunReport } from './run-schedule.js';
 export { createScanProcessor, type ScanProcessor } from './scan-job.js';
 export {
   describeListenError,

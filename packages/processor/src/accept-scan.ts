@@ -1,0 +1,48 @@
+/** The one way in for a scan, whoever asks for it: REST, MCP, the command, or a schedule. */
+import { parseTargets, type ScanRequest, type TaskRecord } from '@scanmq/contract';
+import type { Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
+import type { ScannerRegistry } from '@scanmq/scanners';
+import { placeScan } from './fleet.js';
+import type { HealthMonitor } from './health-monitor.js';
+import { checkTargetPolicy, type TargetPolicy } from './target-policy.js';
+
+export interface AcceptDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly monitor: HealthMonitor;
+  readonly policy: TargetPolicy;
+}
+
+/** How long a submission waits for a scanner that nobody has asked yet whether it can launch scans at all. */
+const FIRST_PROBE_MS = 5_000;
+
+/**
+ * Checks whether a scan would be accepted now, and where it would run. Submits nothing.
+ * @throws ScanmqError `target_refused`, `no_scanner`, `scanner_export_only`; InvalidRequestError for targets that are
+ *   none, an unknown pool or instance.
+ */
+export async function admitScan(
+  { queue, registry, monitor, policy }: AcceptDeps,
+  request: ScanRequest,
+): Promise<Placement> {
+  await checkTargetPolicy(parseTargets(request.targets), policy);
+  const pool = request.scanner_pool ?? registry.defaultPool;
+  await monitor.ensureKnown(registry.instances(pool), FIRST_PROBE_MS);
+  return placeScan(registry, await queue.health.all(), request);
+}
+
+/**
+ * Checks a scan and submits it.
+ * @param beforeSubmit done once the scan is admitted; when it fails, nothing is submitted.
+ * @throws as `admitScan`, and as `QueueSystem.submit`.
+ */
+export async function acceptScan(
+  deps: AcceptDeps,
+  request: ScanRequest,
+  context: SubmitContext,
+  beforeSubmit: () => Promise<void> = async () => undefined,
+): Promise<{ task: TaskRecord; replay: boolean }> {
+  const placement = await admitScan(deps, request);
+  await beforeSubmit();
+  return await deps.queue.submit(request, placement, context);
+}
