@@ -14,13 +14,16 @@ import { healthRoutes } from './routes/health.js';
 import { importRoutes } from './routes/imports.js';
 import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
+import { scheduleRoutes } from './routes/schedules.js';
 import type { ScanService } from './scan-service.js';
+import type { ScheduleService } from './schedule-service.js';
 import { createTools } from './tools/table.js';
 
 export interface AppDeps {
   readonly service: ScanService;
   readonly results: ResultService;
   readonly imports: ImportService;
+  readonly schedules: ScheduleService;
   readonly importMaxBytes: number;
   readonly queue: QueueSystem;
   readonly dataDir: string;
@@ -52,6 +55,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
       scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       resultRoutes(api, deps.results);
       await importRoutes(api, deps.imports, deps.importMaxBytes, () => LOCAL_PRINCIPAL);
+      scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
       fleetRoutes(api, deps.service);
     },
     { prefix: '/api/v1' },
