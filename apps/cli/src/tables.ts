@@ -1,6 +1,7 @@
 import {
   type ComparisonItem,
   type ResultsSummary,
+  type Schedule,
   SEVERITY_NAMES,
   type SeverityName,
 } from '@scanmq/contract';
@@ -68,6 +69,36 @@ export function comparisonTable(items: readonly ComparisonItem[]): string {
     ]);
   }
   return table.toString();
+}
+
+/** Recurring scans, one a row. */
+export function schedulesTable(schedules: readonly Schedule[]): string {
+  const table = new Table({
+    head: ['schedule', 'name', 'when', 'next run', 'runs', 'skips', 'refusals', 'last'],
+    style: STYLE,
+  });
+  for (const schedule of schedules) {
+    table.push([
+      schedule.schedule_id,
+      safe(schedule.name).slice(0, 40),
+      safe(describeRecurrence(schedule)),
+      schedule.next_run_at ?? 'paused',
+      String(schedule.runs),
+      String(schedule.skips),
+      String(schedule.refusals),
+      safe(schedule.last_outcome?.outcome),
+    ]);
+  }
+  return table.toString();
+}
+
+/** When a schedule is due, for people. */
+export function describeRecurrence({
+  cron,
+  time_zone,
+  every_minutes,
+}: Pick<Schedule, 'cron' | 'time_zone' | 'every_minutes'>): string {
+  return cron === null ? `every ${every_minutes} min` : `${cron} (${time_zone})`;
 }
 
 function safe(value: unknown): string {
