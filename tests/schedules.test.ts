@@ -146,8 +146,13 @@ describe('a run that is due before the last scan has ended', () => {
 
   it('is queued all the same, when that is wanted', async () => {
     await start();
-    const { schedule_id: id } = await create({ ...OFTEN, overlap: 'queue' });
+    const { schedule_id: id } = await create({
+      cron: '*/2 * * * * *',
+      time_zone: 'Asia/Kolkata',
+      overlap: 'queue',
+    });
     await until('three wait or run', async () => (await tasks()).length >= 3);
+    expect((await submittedRuns(id)).every((time) => time % 2_000 === 0)).toBe(true);
     const all = await tasks();
     expect(all.every((task) => task.status === 'queued' || task.status === 'running')).toBe(true);
     expect(await look(id)).toMatchObject({ skips: 0 });

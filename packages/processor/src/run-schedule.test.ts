@@ -7,7 +7,8 @@ import { createScheduleSchema, type Overlap } from '@scanmq/contract';
 import { createLogger } from '@scanmq/observability';
 import { type DueRun, openQueueSystem, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
-import { runSchedule, type ScheduleDeps } from './run-schedule.js';
+import { Worker } from 'bullmq';
+import { runSchedule, runScheduleJob, type ScheduleDeps } from './run-schedule.js';
 import { createTargetPolicy } from './target-policy.js';
 
 let directory: string;
@@ -172,6 +173,41 @@ describe('a run of a schedule', () => {
     await queue.redis.del(queue.keys.schedule(id));
     expect(await run(due(id, 1))).toMatchObject({ outcome: 'not_run' });
     expect(await queue.queues.schedules.getJobSchedulersCount()).toBe(0);
+  });
+});
+
+describe('a run that is due while another of its schedule is being decided', () => {
+  it('waits for it', async () => {
+    const wanted = createScheduleSchema.parse({
+      request: { targets: '192.0.2.1', name: 'nightly' },
+      every_minutes: 0.05,
+    });
+    const schedule = await queue.schedules.create({ ...wanted, principal: 'owner' });
+    const id = schedule.schedule_id;
+    const other = { ...due(id, 1), dueMs: Date.parse(schedule.created_at) };
+    expect(await queue.scheduleRuns.begin(other)).toBe('begun');
+    const begun: (string | undefined)[] = [];
+    const worker = new Worker(
+      queue.queues.schedules.name,
+      (job, token) => {
+        if (begun.push(job.id) > 1) return runScheduleJob(deps, job, token);
+        const first = runScheduleJob(deps, job, token);
+        return first.finally(() =>
+          queue.scheduleRuns.note(other, { outcome: 'skipped', at: schedule.created_at, reason: 'test' }),
+        );
+      },
+      { connection: queue.redis, prefix: queue.prefix },
+    );
+    try {
+      const key = scheduleRunKey({ scheduleId: id, run: schedule.next_run_at ?? '' });
+      const giveUpAt = Date.now() + 10_000;
+      while ((await tasks()).length === 0 && Date.now() < giveUpAt)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      expect((await tasks()).map((task) => task.idempotency_key)).toEqual([key]);
+      expect(begun).toEqual([begun[0], begun[0]]);
+    } finally {
+      await worker.close();
+    }
   });
 });
 
