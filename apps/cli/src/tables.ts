@@ -98,7 +98,20 @@ export function describeRecurrence({
   time_zone,
   every_minutes,
 }: Pick<Schedule, 'cron' | 'time_zone' | 'every_minutes'>): string {
-  return cron === null ? `every ${every_minutes} min` : `${cron} (${time_zone})`;
+  return cron === null ? `every ${inUnits(every_minutes ?? 0)}` : `${cron} (${time_zone})`;
+}
+
+/** The largest unit that makes a whole number of it; milliseconds where none does. */
+function inUnits(minutes: number): string {
+  const ms = Math.round(minutes * 60_000);
+  for (const [unit, unitMs] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const)
+    if (ms % unitMs === 0) return `${ms / unitMs} ${unit}`;
+  return `${ms} ms`;
 }
 
 function safe(value: unknown): string {

@@ -9,7 +9,7 @@ import { checkTargetPolicy, type TargetPolicy } from './target-policy.js';
 export interface AcceptDeps {
   readonly queue: QueueSystem;
   readonly registry: ScannerRegistry;
-  readonly monitor: HealthMonitor;
+  readonly monitor: Pick<HealthMonitor, 'ensureKnown'>;
   readonly policy: TargetPolicy;
 }
 

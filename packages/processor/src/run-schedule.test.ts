@@ -70,7 +70,7 @@ beforeEach(async () => {
         ],
       ]),
     }),
-    monitor: { start: () => undefined, ensureKnown: async () => undefined, stop: async () => undefined },
+    monitor: { ensureKnown: async () => undefined },
     policy: createTargetPolicy({ targetsAllow: [], targetsDeny: ['203.0.113.0/24'] }),
     log: createLogger({
       name: 'test',
@@ -268,7 +268,6 @@ describe('a run that is refused', () => {
     const broken: ScheduleDeps = {
       ...deps,
       monitor: {
-        ...deps.monitor,
         ensureKnown: async () => {
           throw new Error('secret details');
         },
