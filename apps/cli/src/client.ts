@@ -12,7 +12,11 @@ import {
   resultsAnswerSchema,
   ScanmqError,
   type ScanStatus,
+  type Schedule,
+  type ScheduleList,
   scanStatusSchema,
+  scheduleListSchema,
+  scheduleSchema,
   submissionSchema,
 } from '@scanmq/contract';
 import got, { type Got, RequestError } from 'got';
@@ -33,6 +37,13 @@ export interface Client {
   upload(path: string, query: Record<string, string>, idempotencyKey?: string): Promise<Task>;
   importScan(body: Record<string, unknown>): Promise<Task>;
   compare(headTaskId: string, baseTaskId: string, query: Record<string, string>): Promise<Comparison>;
+  schedules(): Promise<ScheduleList>;
+  schedule(scheduleId: string): Promise<Schedule>;
+  createSchedule(body: Record<string, unknown>): Promise<Schedule>;
+  switchSchedule(scheduleId: string, action: 'pause' | 'resume'): Promise<Schedule>;
+  removeSchedule(scheduleId: string): Promise<void>;
+  /** Submits the scan of a schedule now. */
+  runSchedule(scheduleId: string, idempotencyKey?: string): Promise<Task>;
   /** Anything below `/scans`, as bytes. */
   download(path: string, query: Record<string, string>): NodeJS.ReadableStream;
 }
@@ -111,6 +122,22 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
         comparisonSchema,
         http.get(`scans/${encodeURIComponent(headTaskId)}/compare/${encodeURIComponent(baseTaskId)}`, {
           searchParams: query,
+        }),
+      ),
+    schedules: () => ask(scheduleListSchema, http.get('schedules')),
+    schedule: (scheduleId) => ask(scheduleSchema, http.get(`schedules/${encodeURIComponent(scheduleId)}`)),
+    createSchedule: (body) => ask(scheduleSchema, http.post('schedules', { json: body })),
+    switchSchedule: (scheduleId, action) =>
+      ask(scheduleSchema, http.post(`schedules/${encodeURIComponent(scheduleId)}/${action}`)),
+    removeSchedule: async (scheduleId) => {
+      // the answer has no body
+      await ask(z.unknown(), http.delete(`schedules/${encodeURIComponent(scheduleId)}`));
+    },
+    runSchedule: (scheduleId, idempotencyKey) =>
+      ask(
+        taskSchema,
+        http.post(`schedules/${encodeURIComponent(scheduleId)}/run`, {
+          headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
         }),
       ),
     download: (path, query) => http.stream.get(`scans/${path}`, { searchParams: query }),

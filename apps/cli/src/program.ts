@@ -1,11 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { COMPARISON_STATUSES, PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
+import { COMPARISON_STATUSES, OVERLAPS, PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
 import { PRODUCTS } from '@scanmq/simulator';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
 import { runCompare, runImport } from './commands/results.js';
 import { cancelScan, FILE_FORMATS, printResults, runScan, showStatus } from './commands/scans.js';
+import {
+  createSchedule,
+  listSchedules,
+  removeSchedule,
+  runScheduleNow,
+  showSchedule,
+  switchSchedule,
+} from './commands/schedules.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
 import type { ProgramIo } from './program-io.js';
 
@@ -147,6 +155,72 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--json', 'print JSON')
     .action(exits((base: string, head: string, options) => runCompare(io, client(), base, head, options)));
 
+  const schedules = program
+    .command('schedules')
+    .description('recurring scans')
+    .showHelpAfterError('(scanmq schedules --help lists the commands)');
+  schedules
+    .command('list')
+    .description('list them, with the next run of each')
+    .option('--json', 'print JSON')
+    .action(exits((options) => listSchedules(io, client(), options)));
+  schedules
+    .command('show')
+    .description('show one, with what came of its last run')
+    .argument('<schedule_id>')
+    .option('--json', 'print JSON')
+    .action(exits((id: string, options) => showSchedule(io, client(), id, options)));
+  schedules
+    .command('create')
+    .description('have a scan submitted again and again')
+    .argument('[targets...]', 'addresses, ranges, networks or host names')
+    .option('--targets <targets>', 'the same, as one text')
+    .requiredOption('--name <name>', 'name of the scan')
+    .option('--schedule-name <name>', 'name of the schedule; that of the scan when left out')
+    .option('--cron <expression>', 'when, as a cron expression, for example "30 2 * * 1-5"')
+    .option(
+      '--time-zone <zone>',
+      'time zone of the cron expression, for example Europe/Berlin (default: UTC)',
+    )
+    .option('--every <interval>', 'how often: minutes, or with a unit, for example 90, 12h or 7d', toMinutes)
+    .addOption(
+      new Option(
+        '--overlap <policy>',
+        'when the scan before has not ended: skip the run, queue it, or replace',
+      ).choices(OVERLAPS),
+    )
+    .option('--description <text>', 'why this scan is made')
+    .option('--pool <pool>', 'pool of scanners')
+    .option('--instance <instance>', 'one instance of the pool')
+    .option('--template <template>', 'Nessus template')
+    .addOption(new Option('--priority <priority>', 'who waits for whom').choices(PRIORITIES))
+    .option('--timeout-hours <hours>', 'stop each scan after this many hours', toNumber)
+    .option('--json', 'print JSON')
+    .action(exits((targets: string[], options) => createSchedule(io, client(), targets, options)));
+  for (const [action, what] of [
+    ['pause', 'let it submit nothing until it is resumed'],
+    ['resume', 'let it go on, from its next time'],
+  ] as const)
+    schedules
+      .command(action)
+      .description(what)
+      .argument('<schedule_id>')
+      .option('--json', 'print JSON')
+      .action(exits((id: string, options) => switchSchedule(io, client(), id, action, options)));
+  schedules
+    .command('remove')
+    .description('remove it; scans that it submitted go on')
+    .argument('<schedule_id>')
+    .option('--json', 'print JSON')
+    .action(exits((id: string, options) => removeSchedule(io, client(), id, options)));
+  schedules
+    .command('run')
+    .description('submit its scan now, beside its next run')
+    .argument('<schedule_id>')
+    .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
+    .option('--json', 'print JSON')
+    .action(exits((id: string, options) => runScheduleNow(io, client(), id, options)));
+
   return {
     async run(args) {
       await program.parseAsync([...args], { from: 'user' });
@@ -160,6 +234,16 @@ function toNumber(text: string): number {
   if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
     throw new InvalidArgumentError('expected a number above 0');
   return value;
+}
+
+const MINUTES: Readonly<Record<string, number>> = { s: 1 / 60, m: 1, h: 60, d: 24 * 60 };
+
+function toMinutes(text: string): number {
+  const [, number = '', unit = 'm'] = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text.trim()) ?? [];
+  const minutes = Number(number) * (MINUTES[unit || 'm'] ?? Number.NaN);
+  if (number === '' || !Number.isFinite(minutes) || minutes <= 0)
+    throw new InvalidArgumentError('expected a number of minutes, or a number with s, m, h or d');
+  return minutes;
 }
 
 function toPort(text: string): number {

@@ -1,6 +1,7 @@
 import {
   type ComparisonItem,
   type ResultsSummary,
+  type Schedule,
   SEVERITY_NAMES,
   type SeverityName,
 } from '@scanmq/contract';
@@ -68,6 +69,49 @@ export function comparisonTable(items: readonly ComparisonItem[]): string {
     ]);
   }
   return table.toString();
+}
+
+/** Recurring scans, one a row. */
+export function schedulesTable(schedules: readonly Schedule[]): string {
+  const table = new Table({
+    head: ['schedule', 'name', 'when', 'next run', 'runs', 'skips', 'refusals', 'last'],
+    style: STYLE,
+  });
+  for (const schedule of schedules) {
+    table.push([
+      schedule.schedule_id,
+      safe(schedule.name).slice(0, 40),
+      safe(describeRecurrence(schedule)),
+      schedule.next_run_at ?? 'paused',
+      String(schedule.runs),
+      String(schedule.skips),
+      String(schedule.refusals),
+      safe(schedule.last_outcome?.outcome),
+    ]);
+  }
+  return table.toString();
+}
+
+/** When a schedule is due, for people. */
+export function describeRecurrence({
+  cron,
+  time_zone,
+  every_minutes,
+}: Pick<Schedule, 'cron' | 'time_zone' | 'every_minutes'>): string {
+  return cron === null ? `every ${inUnits(every_minutes ?? 0)}` : `${cron} (${time_zone})`;
+}
+
+/** The largest unit that makes a whole number of it; milliseconds where none does. */
+function inUnits(minutes: number): string {
+  const ms = Math.round(minutes * 60_000);
+  for (const [unit, unitMs] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const)
+    if (ms % unitMs === 0) return `${ms / unitMs} ${unit}`;
+  return `${ms} ms`;
 }
 
 function safe(value: unknown): string {

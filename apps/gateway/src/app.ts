@@ -16,13 +16,16 @@ import { healthRoutes } from './routes/health.js';
 import { importRoutes } from './routes/imports.js';
 import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
+import { scheduleRoutes } from './routes/schedules.js';
 import type { ScanService } from './scan-service.js';
+import type { ScheduleService } from './schedule-service.js';
 import { createTools } from './tools/table.js';
 
 export interface AppDeps {
   readonly service: ScanService;
   readonly results: ResultService;
   readonly imports: ImportService;
+  readonly schedules: ScheduleService;
   readonly importMaxBytes: number;
   readonly queue: QueueSystem;
   readonly dataDir: string;
@@ -57,6 +60,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
       fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       deadLetterRoutes(api, deps.queue);
       credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
+      scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
     },
     { prefix: '/api/v1' },
   );

@@ -8,6 +8,7 @@ import { createImportService } from './import-service.js';
 import { isLoopback } from './plugins/host-guard.js';
 import { createResultService } from './result-service.js';
 import { createScanService } from './scan-service.js';
+import { createScheduleService } from './schedule-service.js';
 import { createTaskWaiter } from './task-waiter.js';
 
 export interface GatewayOptions {
@@ -62,6 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     service,
     results: createResultService({ queue, store, settings, version, now }),
     imports: createImportService({ queue, registry, settings, now }),
+    schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     importMaxBytes: settings.importMaxBytes,
     queue,
     dataDir: settings.dataDir,

@@ -9,6 +9,7 @@ import {
   describeListenError,
   followFolders,
   openServiceCore,
+  runScheduleJob,
   settleAbandoned,
   startScanWorkers,
 } from '@scanmq/processor';
@@ -83,6 +84,8 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     settle: () => settleAbandoned({ queue, registry, admission, log, now }),
     follow: () => followFolders({ queue, registry, log, now }),
     followIntervalMs: settings.followIntervalMs,
+    runSchedule: (job, token) =>
+      runScheduleJob({ queue, registry, monitor, policy, log, now: () => new Date() }, job, token),
   });
   workers.serve(configuredShapes(registry));
   core.onFleetChange(() => {

@@ -1,7 +1,7 @@
 /** What `scanners.yaml` says beside the instances: rules of pools, of target networks and of principals. */
-import { badTargetSetEntry, targetSet } from '@scanmq/contract';
+import { badTargetSetEntry, cronMistake, isTimeZone, targetSet } from '@scanmq/contract';
 import { z } from 'zod';
-import { cronMistake, isTimeZone, type OpeningHours } from './opening-hours.js';
+import type { OpeningHours } from './opening-hours.js';
 import type { PoolRules, PrincipalRules, TargetRules } from './types.js';
 
 /** Names of the sections; no pool can be called so. */
@@ -65,8 +65,8 @@ interface HoursText {
 }
 
 function checkCron(value: HoursText, ctx: z.RefinementCtx): void {
-  for (const [index, { opens, time_zone }] of (value.windows ?? []).entries()) {
-    const mistake = cronMistake(opens, time_zone ?? value.time_zone);
+  for (const [index, { opens }] of (value.windows ?? []).entries()) {
+    const mistake = cronMistake(opens);
     if (mistake) ctx.addIssue({ code: 'custom', path: ['windows', index, 'opens'], message: mistake });
   }
 }

@@ -1,9 +1,7 @@
 export { ConfigError } from './config-error.js';
 export {
-  cronMistake,
   type HoursStatus,
   hoursStatus,
-  isTimeZone,
   type OpeningHours,
   type OpeningWindow,
 } from './opening-hours.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { cronMistake, hoursStatus, isTimeZone, type OpeningHours } from './opening-hours.js';
+import { hoursStatus, type OpeningHours } from './opening-hours.js';
 
 const HOUR = 3_600_000;
 const night: OpeningHours = {
@@ -55,26 +55,5 @@ describe('opening hours', () => {
       atClose: 'pause',
     };
     expect(hoursStatus(hours, new Date('2026-11-23T21:00:00Z'))).toEqual({ open: true, closesAt: undefined });
-  });
-});
-
-describe('what is written for them', () => {
-  it.each([
-    ['0 22 * * mon-fri', true],
-    ['*/5 0 22 * * *', true],
-    ['0 22 * *', false],
-    ['61 22 * * *', false],
-    ['every day', false],
-    ['0 0 31 2 *', false],
-  ])('%s', (text, good) => {
-    expect(cronMistake(text, 'UTC') === undefined).toBe(good);
-  });
-
-  it('has a time zone that exists', () => {
-    expect([isTimeZone('Europe/Berlin'), isTimeZone('UTC'), isTimeZone('Mars/Base')]).toEqual([
-      true,
-      true,
-      false,
-    ]);
   });
 });

@@ -58,25 +58,3 @@ function nextOpening(hours: OpeningHours, now: Date): Date {
   );
   return new Date(Math.min(...openings));
 }
-
-/** What is wrong with a cron expression; undefined when it is good. */
-export function cronMistake(expression: string, timeZone: string): string | undefined {
-  if (!/^\S+(\s+\S+){4,5}$/.test(expression.trim()))
-    return 'expected a cron expression: minute hour day month weekday, or with seconds before them';
-  try {
-    CronExpressionParser.parse(expression, { tz: timeZone }).next();
-    return undefined;
-  } catch {
-    return 'expected a cron expression that ever comes true, for example 0 22 * * mon-fri';
-  }
-}
-
-/** True for an IANA time zone that this Node knows. */
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -40,6 +40,26 @@ export function newTaskId(place: string, now: Date, random: Buffer = randomBytes
   );
 }
 
+const SCHEDULE_ID = /^sch_[0-9a-f]{8}$/;
+
+/** `sch_<8 hex>`. Without a colon, which BullMQ gives a meaning in the ids of job schedulers. */
+export const scheduleIdSchema = z
+  .string()
+  .regex(SCHEDULE_ID, 'a schedule id such as sch_0a1b2c3d')
+  .brand<'ScheduleId'>()
+  .meta({ description: 'Id of a recurring scan', examples: ['sch_0a1b2c3d'] });
+export type ScheduleId = z.infer<typeof scheduleIdSchema>;
+
+/** True when the text has the form of a schedule id; says nothing about existence. */
+export function isScheduleId(text: string): text is ScheduleId {
+  return SCHEDULE_ID.test(text);
+}
+
+/** A new schedule id. @param random 4 bytes; given by tests only. */
+export function newScheduleId(random: Buffer = randomBytes(4)): ScheduleId {
+  return scheduleIdSchema.parse(`sch_${random.toString('hex')}`);
+}
+
 /** A new W3C trace id: 32 lower-case hex digits. */
 export function newTraceId(random: Buffer = randomBytes(16)): string {
   return random.toString('hex');

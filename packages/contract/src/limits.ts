@@ -43,6 +43,13 @@ export const LIMITS = {
   /** Items of lists in one MCP answer. */
   mcpItems: 50,
 
+  /** Recurring scans that may exist at once; their list is answered whole. */
+  schedules: 1_000,
+  /** Shortest and longest time between two runs of a schedule with an interval. */
+  scheduleIntervalMsMin: 1_000,
+  scheduleIntervalMsMax: 366 * 86_400_000,
+  cronChars: 200,
+
   /** Elements nested in an export; real ones need 8. */
   xmlDepth: 64,
   /** One text node or attribute of an export: 1.7 million characters were seen (plugin_set). */

@@ -177,33 +177,43 @@ const authenticatedObject = z.strictObject({
 /** Parameters of `run_authenticated_scan`. */
 export const authenticatedScanRequestSchema = authenticatedObject.superRefine(checkCredentials);
 
-/** Body of `POST /api/v1/scans`: the parameters of both tools plus `scan_type`. */
-export const scanRequestSchema = z
-  .strictObject({
-    ...submissionFields,
-    scan_type: scanTypeSchema
-      .default('untrusted')
-      .meta({ description: 'Whether and how the scanner logs in to the targets' }),
-    ...credentialFields,
-    coalesce: z.boolean().default(false).meta({
-      description: 'Join an identical task of yours that still waits and was submitted with this too',
-    }),
-  })
-  .superRefine((request, ctx) => {
-    if (request.scan_type !== 'untrusted') return checkCredentials(request, ctx);
-    for (const field of Object.keys(credentialFields) as (keyof typeof credentialFields)[]) {
-      if (
-        request[field] !== undefined &&
-        !(field === 'elevate_privileges_with' && request[field] === 'Nothing')
-      ) {
-        ctx.addIssue({
-          code: 'custom',
-          path: [field],
-          message: 'not used by an untrusted scan: set scan_type to authenticated',
-        });
-      }
+/** Fields of a submission over REST, before the checks that need several of them. */
+export const scanRequestObject = z.strictObject({
+  ...submissionFields,
+  scan_type: scanTypeSchema
+    .default('untrusted')
+    .meta({ description: 'Whether and how the scanner logs in to the targets' }),
+  ...credentialFields,
+  coalesce: z.boolean().optional().meta({
+    description: 'Join an identical task of yours that still waits and was submitted with this too',
+  }),
+});
+
+/** The checks of a submission that need several of its fields. */
+export function checkScanRequest(
+  request: Omit<z.infer<typeof scanRequestObject>, 'idempotency_key'>,
+  ctx: z.RefinementCtx,
+): void {
+  if (request.scan_type !== 'untrusted') {
+    checkCredentials(request, ctx);
+    return;
+  }
+  for (const field of Object.keys(credentialFields) as (keyof typeof credentialFields)[]) {
+    if (
+      request[field] !== undefined &&
+      !(field === 'elevate_privileges_with' && request[field] === 'Nothing')
+    ) {
+      ctx.addIssue({
+        code: 'custom',
+        path: [field],
+        message: 'not used by an untrusted scan: set scan_type to authenticated',
+      });
     }
-  });
+  }
+}
+
+/** Body of `POST /api/v1/scans`: the parameters of both tools plus `scan_type`. */
+export const scanRequestSchema = scanRequestObject.superRefine(checkScanRequest);
 export type ScanRequest = z.infer<typeof scanRequestSchema>;
 
 /** Credentials of one scan in the clear: only in memory, between the request and its seal, and in the worker. */

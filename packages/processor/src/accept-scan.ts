@@ -1,6 +1,6 @@
-/** Accepts a scan: the one path of every submission, whoever makes it. */
+/** The one way in for a scan, whoever asks for it: REST, MCP, the command, or a schedule. */
 import { parseTargets, type ScanRequest } from '@scanmq/contract';
-import type { Created, QueueSystem, SubmitContext } from '@scanmq/queue';
+import type { Created, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { lookAtFleet } from './fleet.js';
 import type { HealthMonitor } from './health-monitor.js';
@@ -18,19 +18,35 @@ export interface AcceptDeps {
 const FIRST_PROBE_MS = 5_000;
 
 /**
- * Checks targets and policy, decides the pool, and queues the scan.
- * @throws ScanmqError `invalid_request`, `target_refused`, `no_scanner`, `scanner_export_only`; as `QueueSystem.submit`.
+ * Checks whether a scan would be accepted now, and where it would run. Submits nothing.
+ * @throws ScanmqError `target_refused`, `no_scanner`, `scanner_export_only`; InvalidRequestError for targets that are
+ *   none, an unknown pool or instance.
+ */
+export async function admitScan(
+  { queue, registry, monitor, policy }: AcceptDeps,
+  request: ScanRequest,
+): Promise<Placement> {
+  const targets = parseTargets(request.targets);
+  await checkTargetPolicy(targets, policy);
+  if (request.credential_ref !== undefined)
+    await queue.storedCredentials.check(request.credential_ref, request.scan_type);
+  await monitor.ensureKnown(registry.instances(request.scanner_pool), FIRST_PROBE_MS);
+  return await placeScan(await lookAtFleet(registry, queue), request, targets, policy.resolve);
+}
+
+/**
+ * Checks a scan and submits it.
+ * @param beforeSubmit done once the scan is admitted; when it fails, nothing is submitted.
+ * @throws as `admitScan`, and as `QueueSystem.submit`.
  */
 export async function acceptScan(
   deps: AcceptDeps,
   request: ScanRequest,
   context: SubmitContext,
+  beforeSubmit: () => Promise<void> = async () => undefined,
 ): Promise<Created> {
-  const { queue, registry, monitor, policy } = deps;
-  const targets = parseTargets(request.targets);
-  await checkTargetPolicy(targets, policy);
-  await monitor.ensureKnown(registry.instances(request.scanner_pool), FIRST_PROBE_MS);
-  const placement = await placeScan(await lookAtFleet(registry, queue), request, targets, policy.resolve);
-  const { share } = registry.principalRules(context.principal);
-  return await queue.submit(request, placement, { share, ...context });
+  const placement = await admitScan(deps, request);
+  await beforeSubmit();
+  const { share } = deps.registry.principalRules(context.principal);
+  return await deps.queue.submit(request, placement, { share, ...context });
 }

@@ -1,4 +1,4 @@
-export { type AcceptDeps, acceptScan } from './accept-scan.js';
+export { type AcceptDeps, acceptScan, admitScan } from './accept-scan.js';
 export { type Admission, type AdmitDeps, createAdmission } from './admit.js';
 export {
   type Availability,
@@ -19,6 +19,7 @@ export { type ImportScanOptions, importScan, instanceNamed } from './import-scan
 export { placeScan } from './place-scan.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
+export { runScheduleJob, type ScheduleDeps, type ScheduleRunReport } from './run-schedule.js';
 export { createScanProcessor, type ScanProcessor } from './scan-job.js';
 export {
   describeListenError,

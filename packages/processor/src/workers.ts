@@ -9,11 +9,13 @@ import {
   poolQueueName,
   type QueueSystem,
   quietErrors,
+  SCHEDULE_QUEUE,
   type ScanJobData,
   type ScanJobOutcome,
 } from '@scanmq/queue';
-import { Worker, type WorkerOptions } from 'bullmq';
+import { type Job, Worker, type WorkerOptions } from 'bullmq';
 import type { FollowReport } from './follow.js';
+import type { ScheduleRunReport } from './run-schedule.js';
 import type { ScanProcessor } from './scan-job.js';
 import type { SettleReport } from './settle-abandoned.js';
 
@@ -29,6 +31,8 @@ export interface ScanWorkersOptions {
   /** Looks at the folders that are followed. */
   readonly follow: () => Promise<FollowReport>;
   readonly followIntervalMs: number;
+  /** Processes a job of the queue of schedules. */
+  readonly runSchedule: (job: Job, token: string | undefined) => Promise<ScheduleRunReport>;
 }
 
 export interface ScanWorkers {
@@ -43,6 +47,10 @@ export interface ScanWorkers {
 
 /** Imports at once in one process: reading a large export keeps a core busy. */
 const IMPORTS = 2;
+/** Runs of schedules that one process decides at once: each takes a moment, but names may have to be looked up. */
+const SCHEDULE_RUNS = 4;
+/** A run that kills its worker again and again is given up; the next ones of its schedule go on. */
+const SCHEDULE_STALLS = 10;
 const LONGEST_BACKOFF_MS = 10 * 60_000;
 
 /**
@@ -60,7 +68,7 @@ export function backoffMs(
   return Math.max(asked, Math.round(doubled * (0.8 + 0.4 * random())));
 }
 
-/** Starts one BullMQ worker per queue, one for imports, and the one that sweeps and follows folders. */
+/** Starts one BullMQ worker per queue, one for imports, one for schedules, and the one that sweeps and follows folders. */
 export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
   const { queue, processor, settings, log } = options;
   const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
@@ -122,11 +130,13 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     { every: options.followIntervalMs },
     { name: 'follow', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
   );
+  await reconcileSchedules();
   startWorker(IMPORT_QUEUE, IMPORTS);
   const maintenance = new Worker(
     MAINTENANCE_QUEUE,
     async ({ name }) => {
       if (name === 'follow') return await options.follow();
+      await reconcileSchedules();
       const report = await queue.sweep();
       if (report.requeued.length + report.overdue.length > 0)
         log.warn({ event: 'sweep', ...report }, 'the sweep put something right');
@@ -135,6 +145,18 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     { ...common, concurrency: 1 },
   );
   maintenance.on('error', reportErrors(MAINTENANCE_QUEUE));
+  const schedules = new Worker(SCHEDULE_QUEUE, (job, token) => options.runSchedule(job, token), {
+    ...common,
+    concurrency: SCHEDULE_RUNS,
+    maxStalledCount: SCHEDULE_STALLS,
+  });
+  schedules.on('error', reportErrors(SCHEDULE_QUEUE));
+
+  async function reconcileSchedules(): Promise<void> {
+    const repairs = await queue.schedules.reconcile();
+    if (repairs.armed.length + repairs.disarmed.length > 0)
+      log.warn({ event: 'schedules.reconciled', ...repairs }, 'schedules were put right');
+  }
 
   return {
     serve(pools) {
@@ -148,7 +170,9 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     },
 
     async close() {
-      const closing = Promise.all([...workers.values(), maintenance].map((worker) => worker.close()));
+      const closing = Promise.all(
+        [...workers.values(), maintenance, schedules].map((worker) => worker.close()),
+      );
       processor.shutdown();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<false>((resolve) => {

@@ -21,6 +21,7 @@ export {
   type Keys,
   MAINTENANCE_QUEUE,
   poolQueueName,
+  SCHEDULE_QUEUE,
 } from './keys.js';
 export type { TaskPage } from './list-tasks.js';
 export type { OperatorStates } from './operator-states.js';
@@ -35,6 +36,14 @@ export {
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
 export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
+export {
+  type DueRun,
+  dueRun,
+  type ScheduleRun,
+  type ScheduleRuns,
+  scheduleRunKey,
+} from './schedule-runs.js';
+export type { NewSchedule, ScheduleRepairs, ScheduleStore } from './schedules.js';
 export type { StoredCredentials } from './stored-credentials.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';

@@ -39,6 +39,13 @@ export interface Keys {
   followed(instanceKey: string): string;
   /** Held by the process that polls the health of an instance now. */
   healthLease(instanceKey: string, purpose: string): string;
+  /** Ids of all schedules by creation. */
+  readonly schedules: string;
+  schedule(scheduleId: string): string;
+  /** The last runs of a schedule whose outcome was noted. */
+  scheduleNoted(scheduleId: string): string;
+  /** The run of a schedule that is being decided now. */
+  scheduleLease(scheduleId: string): string;
 }
 
 /** @param prefix `QUEUE_PREFIX`; for Redis Cluster with a hash tag, for example `{scanmq}`. */
@@ -68,6 +75,10 @@ export function createKeys(prefix: string): Keys {
     durations: (pool) => `${own}durations:${pool}`,
     followed: (instanceKey) => `${own}followed:${instanceKey}`,
     healthLease: (instanceKey, purpose) => `${own}health-lease:${purpose}:${instanceKey}`,
+    schedules: `${own}schedules`,
+    schedule: (scheduleId) => `${own}schedule:${scheduleId}`,
+    scheduleNoted: (scheduleId) => `${own}schedule-noted:${scheduleId}`,
+    scheduleLease: (scheduleId) => `${own}schedule-lease:${scheduleId}`,
   };
 }
 
@@ -85,6 +96,9 @@ export function instanceQueueName(pool: string, instanceId: string): string {
 export const IMPORT_QUEUE = 'scanmq.imports';
 /** Stands for a pool where a task has none: an uploaded file. */
 export const IMPORT_POOL = 'imports';
+
+/** Queue of the runs of schedules: never full of scans, or none would fire. */
+export const SCHEDULE_QUEUE = 'scanmq.schedules';
 
 /** Queue of the periodic sweep. The dot keeps it apart from any pool. */
 export const MAINTENANCE_QUEUE = 'scanmq.maintenance';

@@ -28,6 +28,8 @@ import { listTasks, type TaskPage } from './list-tasks.js';
 import { createOperatorStates, type OperatorStates } from './operator-states.js';
 import { type PoolPace, poolPace, queuePosition, queueStatus, waitMinutes } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
+import { createScheduleStore, type ScheduleStore } from './schedules.js';
 import { createStoredCredentials, type StoredCredentials } from './stored-credentials.js';
 import { type Placement, type SubmitContext, submitScan } from './submit.js';
 import { type ImportRequest, submitImport } from './submit-import.js';
@@ -84,6 +86,8 @@ export interface QueueSystem {
   readonly operatorStates: OperatorStates;
   readonly health: HealthStore;
   readonly followed: FollowedScans;
+  readonly schedules: ScheduleStore;
+  readonly scheduleRuns: ScheduleRuns;
   submit(request: ScanRequest, placement: Placement, context: SubmitContext): Promise<Created>;
   submitImport(request: ImportRequest, context: SubmitContext): Promise<Created>;
   /** The credentials of a task: its own, or the stored ones that it names. @returns undefined when they are gone. */
@@ -175,6 +179,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     operatorStates: createOperatorStates(redis, keys),
     health: createHealthStore(redis, keys),
     followed: createFollowedScans(redis, keys),
+    schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
+    scheduleRuns: createScheduleRuns({ redis, keys, queue: queues.schedules, now }),
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
     submitImport: (request, context) => submitImport(submitDeps, request, context),
     credentialsOf: async (task) =>

@@ -8,6 +8,7 @@ import {
   poolQueueName,
   type QueuedTask,
   queueNameOf,
+  SCHEDULE_QUEUE,
 } from './keys.js';
 import { jobPriority } from './priority.js';
 import { quietErrors } from './quiet-errors.js';
@@ -54,6 +55,8 @@ export interface Queues {
   ofPool(pool: string): readonly ScanQueue[];
   all(): readonly ScanQueue[];
   readonly maintenance: Queue;
+  /** Runs of schedules. */
+  readonly schedules: Queue;
   /** Adds the job of a task; does nothing when it exists, in whatever state. */
   add(task: TaskRecord): Promise<void>;
   /** Applies the limits of the fleet to all processes. */
@@ -85,12 +88,14 @@ export function createQueues(options: QueuesOptions): Queues {
     return opened;
   };
   const maintenance = open<Queue>(MAINTENANCE_QUEUE);
+  const schedules = open<Queue>(SCHEDULE_QUEUE);
 
   const forTask: Queues['forTask'] = (task) => queue(queueNameOf(task));
 
   return {
     forTask,
     maintenance,
+    schedules,
     ofPool: (pool) => [
       queue(poolQueueName(pool)),
       ...(shapes.get(pool)?.instances ?? []).map(({ instanceId }) =>
@@ -141,7 +146,7 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async close() {
-      await Promise.all([maintenance, ...queues.values()].map((open) => open.close()));
+      await Promise.all([maintenance, schedules, ...queues.values()].map((open) => open.close()));
     },
   };
 }

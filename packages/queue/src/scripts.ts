@@ -24,6 +24,9 @@ export const createTaskScript = script('create-task');
 export const changeTaskScript = script('change-task');
 export const beginRunScript = script('begin-run');
 export const bindScript = script('bind');
+export const createScheduleScript = script('create-schedule');
+export const changeScheduleScript = script('change-schedule');
+export const beginScheduleRunScript = script('begin-schedule-run');
 
 /** The answer of a script as a list of texts. */
 export function asTexts(answer: unknown): readonly string[] {

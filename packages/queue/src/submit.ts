@@ -30,6 +30,8 @@ export interface SubmitContext {
   readonly share?: number;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
+  /** How long the idempotency key is remembered, where that is not up to the service. */
+  readonly idempotencyTtlMs?: number;
 }
 
 const MS_PER_HOUR = 3_600_000;
@@ -95,9 +97,9 @@ export async function submitScan(
   });
   const task = { ...fresh, credential_ref: reference ?? null };
   return await createTask(deps, task, {
-    idempotencyTtlMs: deps.idempotencyTtlMs,
+    idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     share: context.share ?? 1,
-    coalesce,
+    coalesce: coalesce ?? false,
     sealedCredentials:
       inline && deps.credentialsKey ? sealCredentials(inline, taskId, deps.credentialsKey) : undefined,
   });

@@ -33,18 +33,10 @@ export async function runScan(
   targets: readonly string[],
   options: ScanOptions,
 ): Promise<number> {
-  const body = {
-    targets: [options.targets, ...targets].filter((part) => part !== undefined).join(','),
-    name: options.name,
-    description: options.description,
-    scanner_pool: options.pool,
-    scanner_instance: options.instance,
-    template: options.template,
-    priority: options.priority,
-    timeout_hours: options.timeoutHours,
+  const task = await client.submit({
+    ...scanBody(targets, options),
     idempotency_key: options.idempotencyKey,
-  };
-  const task = await client.submit(body);
+  });
   if (!options.wait) {
     io.stdout.write(
       options.json
@@ -55,6 +47,23 @@ export async function runScan(
   }
   if (!options.json) io.stdout.write(`${task.task_id}\n`);
   return await follow(io, client, task.task_id, options);
+}
+
+/** What a scan is asked for with; fields that are undefined are left out on the way. */
+export function scanBody(
+  targets: readonly string[],
+  options: Omit<ScanOptions, 'idempotencyKey' | 'wait' | 'json'>,
+): Record<string, unknown> {
+  return {
+    targets: [options.targets, ...targets].filter((part) => part !== undefined).join(','),
+    name: options.name,
+    description: options.description,
+    scanner_pool: options.pool,
+    scanner_instance: options.instance,
+    template: options.template,
+    priority: options.priority,
+    timeout_hours: options.timeoutHours,
+  };
 }
 
 /** `scanmq status`. */

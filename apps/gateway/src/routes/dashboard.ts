@@ -32,6 +32,10 @@ export async function installDashboard(app: FastifyInstance, queue: QueueSystem)
       shown.setFormatter('name', (job: { data?: ScanJobData }) => job.data?.name ?? 'scan');
       return shown;
     }),
+    new BullMQAdapter(queue.queues.schedules, {
+      readOnlyMode: true,
+      description: 'Runs of recurring scans; each makes a task in the queue of its pool',
+    }),
     new BullMQAdapter(queue.queues.maintenance, {
       readOnlyMode: true,
       description: 'Periodic sweep of scanmq itself',

@@ -3,12 +3,12 @@ import multipart from '@fastify/multipart';
 import {
   InvalidRequestError,
   parseOrThrow,
-  ScanmqError,
   scanImportRequestSchema,
   uploadParamsSchema,
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ImportAnswer, ImportService } from '../import-service.js';
+import { idempotencyKeyOf } from '../plugins/idempotency-key.js';
 
 /**
  * `POST /api/v1/imports`: a `.nessus` file as the body or as a form field of a file, or JSON that names a scan of a
@@ -28,7 +28,7 @@ export async function importRoutes(
 
     app.post('/imports', { bodyLimit: maxBytes + 1024 * 1024 }, async (request, reply) => {
       const context = { principal: principal(request), traceId: request.traceId };
-      const key = idempotencyKey(request);
+      const key = idempotencyKeyOf(request);
       if (request.isMultipart()) {
         const file = await request.file();
         if (!file)
@@ -71,14 +71,6 @@ function answer(reply: FastifyReply, { task, replay }: ImportAnswer): FastifyRep
   reply.code(202).header('location', `/api/v1/scans/${task.task_id}`);
   if (replay) reply.header('idempotency-replayed', 'true');
   return reply.send({ ...task, idempotent_replay: replay });
-}
-
-function idempotencyKey(request: FastifyRequest): { idempotencyKey?: string } {
-  const header = request.headers['idempotency-key'];
-  if (header === undefined) return {};
-  if (typeof header !== 'string' || header.length === 0 || header.length > 255)
-    throw new ScanmqError('invalid_request', 'The Idempotency-Key header must have 1 to 255 characters.');
-  return { idempotencyKey: header };
 }
 
 /** The last part of a file's name as a browser sends it, without what cannot be shown. */

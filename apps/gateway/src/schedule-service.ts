@@ -1,0 +1,79 @@
+/** Recurring scans, as users manage them; `processor/run-schedule.ts` is what happens when one is due. */
+import { randomUUID } from 'node:crypto';
+import {
+  type CreateSchedule,
+  ScanmqError,
+  type ScanStatus,
+  type Schedule,
+  type ScheduleList,
+  type Submission,
+  toScanmqError,
+} from '@scanmq/contract';
+import { type AcceptDeps, admitScan } from '@scanmq/processor';
+import { type ScheduleRun, type SubmitContext, scheduleRunKey } from '@scanmq/queue';
+import type { ScanService } from './scan-service.js';
+
+export interface ScheduleServiceDeps extends AcceptDeps {
+  readonly scans: ScanService;
+  readonly now: () => Date;
+}
+
+export interface ScheduleService {
+  list(): Promise<ScheduleList>;
+  /** @throws as `admitScan`: what would be refused now is not worth a schedule; `invalid_state` when there are too many. */
+  create(request: CreateSchedule, principal: string): Promise<Schedule>;
+  get(scheduleId: string): Promise<Schedule>;
+  remove(scheduleId: string): Promise<void>;
+  pause(scheduleId: string): Promise<Schedule>;
+  resume(scheduleId: string): Promise<Schedule>;
+  /**
+   * Submits the scan of a schedule now, whatever became of the scan before, and even while it is paused. Its next run
+   * stays as it is.
+   * @param idempotencyKey repeating the call with the same key starts no second scan.
+   * @throws as a submission; a refusal is noted in the schedule as well.
+   */
+  run(
+    scheduleId: string,
+    context: Pick<SubmitContext, 'traceId'> & { readonly idempotencyKey?: string },
+  ): Promise<{ submission: Submission; task: ScanStatus }>;
+}
+
+export function createScheduleService(deps: ScheduleServiceDeps): ScheduleService {
+  const { schedules, scheduleRuns } = deps.queue;
+  return {
+    async list() {
+      const all = await schedules.list();
+      return { schedules: [...all], total: all.length };
+    },
+
+    async create(request, principal) {
+      await admitScan(deps, request.request);
+      return await schedules.create({ ...request, principal });
+    },
+
+    get: (scheduleId) => schedules.get(scheduleId),
+    remove: (scheduleId) => schedules.remove(scheduleId),
+    pause: (scheduleId) => schedules.setPaused(scheduleId, true),
+    resume: (scheduleId) => schedules.setPaused(scheduleId, false),
+
+    async run(scheduleId, { idempotencyKey, ...context }) {
+      const { request, principal } = await schedules.get(scheduleId);
+      const run: ScheduleRun = { scheduleId, run: `now:${idempotencyKey ?? randomUUID()}` };
+      try {
+        const accepted = await deps.scans.submit(
+          { ...request, idempotency_key: scheduleRunKey(run) },
+          { ...context, principal },
+        );
+        const { task_id, created_at } = accepted.task;
+        await scheduleRuns.note(run, { outcome: 'submitted', at: created_at, task_id });
+        return accepted;
+      } catch (error) {
+        if (error instanceof ScanmqError) {
+          const { code, message } = toScanmqError(error);
+          await scheduleRuns.note(run, { outcome: 'refused', at: deps.now().toISOString(), code, message });
+        }
+        throw error;
+      }
+    },
+  };
+}
