@@ -4,8 +4,11 @@ import { basename } from 'node:path';
 import {
   type CancelAnswer,
   type Comparison,
+  type ControlAction,
+  type ControlAnswer,
   cancelAnswerSchema,
   comparisonSchema,
+  controlAnswerSchema,
   ERROR_CODES,
   problemSchema,
   type ResultsAnswer,
@@ -32,7 +35,15 @@ export interface Client {
   status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
   findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
   findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
-  cancel(taskId: string, reason: string): Promise<CancelAnswer>;
+  cancel(taskId: string, options: { reason: string; keep_results: boolean }): Promise<CancelAnswer>;
+  control(taskId: string, action: ControlAction): Promise<ControlAnswer>;
+  /** Any other route: those of operators and administrators. */
+  call<S extends z.ZodType>(
+    method: 'get' | 'post' | 'delete',
+    path: string,
+    schema: S,
+    body?: { readonly json?: unknown; readonly query?: Record<string, string> },
+  ): Promise<z.output<S>>;
   /** Sends a file as it is read. */
   upload(path: string, query: Record<string, string>, idempotencyKey?: string): Promise<Task>;
   importScan(body: Record<string, unknown>): Promise<Task>;
@@ -96,8 +107,19 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
       http.stream.get(`scans/${encodeURIComponent(taskId)}/findings`, {
         searchParams: { ...query, format: 'ndjson', page: '0' },
       }),
-    cancel: (taskId, reason) =>
-      ask(cancelAnswerSchema, http.post(`scans/${encodeURIComponent(taskId)}/cancel`, { json: { reason } })),
+    cancel: (taskId, options) =>
+      ask(cancelAnswerSchema, http.post(`scans/${encodeURIComponent(taskId)}/cancel`, { json: options })),
+    control: (taskId, action) =>
+      ask(controlAnswerSchema, http.post(`scans/${encodeURIComponent(taskId)}/${action}`)),
+    call: (method, path, schema, { json, query } = {}) =>
+      ask(
+        schema,
+        http(path, {
+          method,
+          ...(json === undefined ? {} : { json }),
+          ...(query === undefined ? {} : { searchParams: query }),
+        }),
+      ),
     upload: async (path, query, idempotencyKey) => {
       const { size } = await stat(path).catch(() => {
         throw new ScanmqError('invalid_request', `There is no readable file ${path}.`);

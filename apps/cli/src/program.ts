@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { COMPARISON_STATUSES, OVERLAPS, PRIORITIES, RESULT_PROFILES } from '@scanmq/contract';
+import { COMPARISON_STATUSES, OVERLAPS, PRIORITIES, RESULT_PROFILES, SCAN_TYPES } from '@scanmq/contract';
 import { PRODUCTS } from '@scanmq/simulator';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
 import { runCompare, runImport } from './commands/results.js';
-import { cancelScan, FILE_FORMATS, printResults, runScan, showStatus } from './commands/scans.js';
+import {
+  cancelScan,
+  controlScan,
+  FILE_FORMATS,
+  printResults,
+  runScan,
+  showStatus,
+} from './commands/scans.js';
 import {
   createSchedule,
   listSchedules,
@@ -15,6 +22,7 @@ import {
   switchSchedule,
 } from './commands/schedules.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
+import { addOperatorCommands } from './operator-commands.js';
 import type { ProgramIo } from './program-io.js';
 
 export const VERSION: string = (
@@ -96,6 +104,9 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--template <template>', 'Nessus template')
     .addOption(new Option('--priority <priority>', 'who waits for whom').choices(PRIORITIES))
     .option('--timeout-hours <hours>', 'stop the scan after this many hours', toNumber)
+    .addOption(new Option('--scan-type <type>', 'whether and how to log in').choices(SCAN_TYPES))
+    .option('--credential <name>', 'log in with this stored credential')
+    .option('--coalesce', 'join an identical task that still waits and was submitted with this too')
     .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
     .option('--wait', 'follow the scan until it has ended')
     .option('--json', 'print JSON')
@@ -114,9 +125,21 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .description('cancel a task that waits or runs; its scan is stopped on the scanner')
     .argument('<task_id>')
     .option('--reason <text>', 'why, for the record')
-    .action(
-      exits((taskId: string, options: { reason?: string }) => cancelScan(io, client(), taskId, options)),
-    );
+    .option('--keep-results', 'keep what the scanner has found until now, as partial results')
+    .action(exits((taskId: string, options) => cancelScan(io, client(), taskId, options)));
+  for (const [action, what] of [
+    [
+      'pause',
+      'hold a task: one that waits is not served, the scan of one that runs is paused on the scanner',
+    ],
+    ['resume', 'let a held task go on'],
+    ['retry', 'run a failed, timed out or cancelled task again'],
+  ] as const)
+    program
+      .command(action)
+      .description(what)
+      .argument('<task_id>')
+      .action(exits((taskId: string) => controlScan(io, client(), taskId, action)));
 
   program
     .command('results')
@@ -195,6 +218,8 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--template <template>', 'Nessus template')
     .addOption(new Option('--priority <priority>', 'who waits for whom').choices(PRIORITIES))
     .option('--timeout-hours <hours>', 'stop each scan after this many hours', toNumber)
+    .addOption(new Option('--scan-type <type>', 'whether and how to log in').choices(SCAN_TYPES))
+    .option('--credential <name>', 'log in with this stored credential')
     .option('--json', 'print JSON')
     .action(exits((targets: string[], options) => createSchedule(io, client(), targets, options)));
   for (const [action, what] of [
@@ -220,6 +245,8 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
     .option('--json', 'print JSON')
     .action(exits((id: string, options) => runScheduleNow(io, client(), id, options)));
+
+  addOperatorCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
 
   return {
     async run(args) {

@@ -1,6 +1,9 @@
 import {
   type ComparisonItem,
+  type CredentialView,
+  type DeadLetter,
   type ResultsSummary,
+  type ScannerView,
   type Schedule,
   SEVERITY_NAMES,
   type SeverityName,
@@ -117,4 +120,70 @@ function inUnits(minutes: number): string {
 function safe(value: unknown): string {
   // a terminal obeys control characters: a scanned host must not be able to send it any
   return value === undefined || value === null ? '' : String(value).replace(/\p{C}/gu, '');
+}
+
+/** Scanners, one a row. */
+export function scannersTable(scanners: readonly ScannerView[]): string {
+  const table = new Table({
+    head: ['scanner', 'state', 'scans', 'version', 'why'],
+    colWidths: [26, 12, 8, 14, 60],
+    wordWrap: true,
+    style: STYLE,
+  });
+  for (const scanner of scanners) {
+    const state = !scanner.enabled
+      ? colors.dim('disabled')
+      : scanner.draining
+        ? colors.yellow(scanner.active_scans === 0 ? 'drained' : 'draining')
+        : scanner.reason === null
+          ? colors.green('ready')
+          : colors.red(scanner.circuit === 'closed' ? 'not ready' : scanner.circuit);
+    table.push([
+      safe(scanner.instance_key),
+      state,
+      `${scanner.active_scans}/${scanner.max_concurrent_scans}`,
+      safe(scanner.version),
+      safe(
+        scanner.operator?.reason ? `${scanner.reason ?? ''} (${scanner.operator.reason})` : scanner.reason,
+      ),
+    ]);
+  }
+  return table.toString();
+}
+
+/** Dead letters, one a row. */
+export function deadLettersTable(letters: readonly DeadLetter[]): string {
+  const table = new Table({
+    head: ['task', 'ended', 'attempts', 'code', 'message'],
+    colWidths: [36, 22, 10, 22, 60],
+    wordWrap: true,
+    style: STYLE,
+  });
+  for (const letter of letters)
+    table.push([
+      letter.task_id,
+      safe(letter.completed_at?.slice(0, 19)),
+      String(letter.attempts),
+      safe(letter.error?.code),
+      safe(letter.error?.message),
+    ]);
+  return table.toString();
+}
+
+/** Stored credentials, one a row; never a secret. */
+export function credentialsTable(credentials: readonly CredentialView[]): string {
+  const table = new Table({
+    head: ['name', 'ssh', 'elevates with', 'windows', 'stored', 'description'],
+    style: STYLE,
+  });
+  for (const one of credentials)
+    table.push([
+      safe(one.name),
+      safe(one.ssh_username === null ? '' : `${one.ssh_username} (${one.ssh_login})`),
+      safe(one.elevate_privileges_with),
+      safe(one.windows_username),
+      safe(one.stored_at.slice(0, 19)),
+      safe(one.description),
+    ]);
+  return table.toString();
 }

@@ -1,4 +1,4 @@
-import { LIMITS } from '@scanmq/contract';
+import { type HousekeepingReport, LIMITS } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
@@ -13,6 +13,7 @@ import { type Dashboard, installDashboard } from './routes/dashboard.js';
 import { deadLetterRoutes } from './routes/dead-letters.js';
 import { fleetRoutes } from './routes/fleet.js';
 import { healthRoutes } from './routes/health.js';
+import { housekeepingRoutes } from './routes/housekeeping.js';
 import { importRoutes } from './routes/imports.js';
 import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
@@ -28,6 +29,7 @@ export interface AppDeps {
   readonly schedules: ScheduleService;
   readonly importMaxBytes: number;
   readonly queue: QueueSystem;
+  readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
   readonly dataDir: string;
   readonly version: string;
   readonly log: Logger;
@@ -59,6 +61,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
       await importRoutes(api, deps.imports, deps.importMaxBytes, () => LOCAL_PRINCIPAL);
       fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       deadLetterRoutes(api, deps.queue);
+      housekeepingRoutes(api, deps.keepHouse);
       credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
       scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
     },

@@ -2,7 +2,7 @@ import type { Environment, Settings } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
 import type { Logger } from '@scanmq/observability';
-import { createTargetPolicy, describeListenError, openServiceCore } from '@scanmq/processor';
+import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import { buildApp } from './app.js';
 import { createImportService } from './import-service.js';
 import { isLoopback } from './plugins/host-guard.js';
@@ -66,6 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     importMaxBytes: settings.importMaxBytes,
     queue,
+    keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
     dataDir: settings.dataDir,
     version,
     log,

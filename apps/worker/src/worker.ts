@@ -8,6 +8,7 @@ import {
   createTargetPolicy,
   describeListenError,
   followFolders,
+  keepHouse,
   openServiceCore,
   runScheduleJob,
   settleAbandoned,
@@ -84,6 +85,16 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     settle: () => settleAbandoned({ queue, registry, admission, log, now }),
     follow: () => followFolders({ queue, registry, log, now }),
     followIntervalMs: settings.followIntervalMs,
+    keepHouse: async () => {
+      const report = await keepHouse({ queue, registry, settings, log, now }, false);
+      // the lists are in the log; the dashboard shows the figures
+      return {
+        tasks: report.tasks.length,
+        directories: report.directories.length,
+        scans: report.scans.length,
+      };
+    },
+    housekeepingIntervalMs: settings.housekeepingIntervalMs,
     runSchedule: (job, token) =>
       runScheduleJob({ queue, registry, monitor, policy, log, now: () => new Date() }, job, token),
   });

@@ -46,6 +46,8 @@ describe('the settings of an empty environment', () => {
       circuitOpenMs: 15_000,
       priorityAgeingMs: 7_200_000,
       sweepIntervalMs: 60_000,
+      housekeepingIntervalMs: 3_600_000,
+      scannerCleanup: 'keep',
       targetsAllow: [],
       targetsDeny: [],
       apiKeysFile: undefined,

@@ -85,6 +85,8 @@ export function readSettings(env: Environment): Settings {
     circuitOpenMs: value('CIRCUIT_OPEN_SECONDS'),
     priorityAgeingMs: value('PRIORITY_AGEING_MINUTES'),
     sweepIntervalMs: value('SWEEP_INTERVAL_SECONDS'),
+    housekeepingIntervalMs: value('HOUSEKEEPING_INTERVAL_MINUTES'),
+    scannerCleanup: value('SCANNER_CLEANUP'),
     maxCrashes: value('MAX_CRASHES'),
     targetsAllow: optional('TARGETS_ALLOW') ?? [],
     targetsDeny: optional('TARGETS_DENY') ?? [],

@@ -125,6 +125,9 @@ export interface Settings {
   /** A waiting task counts as the next higher priority after so long. */
   readonly priorityAgeingMs: number;
   readonly sweepIntervalMs: number;
+  readonly housekeepingIntervalMs: number;
+  /** What becomes of our scans on the scanner once their task has ended. */
+  readonly scannerCleanup: 'keep' | 'delete';
   /** Runs that may crash before a task is given up. */
   readonly maxCrashes: number;
   readonly targetsAllow: readonly string[];

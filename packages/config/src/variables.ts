@@ -145,13 +145,19 @@ export const VARIABLES = {
     'Results',
     duration('days', DAY_MS, KEPT),
     '7',
-    'Completed tasks are kept this long in the queue',
+    'Completed and cancelled tasks are kept this long, with their results',
   ),
   RETENTION_FAILED_DAYS: define(
     'Results',
     duration('days', DAY_MS, KEPT),
     '30',
-    'Dead letters are kept this long in the queue',
+    'Dead letters are kept this long',
+  ),
+  HOUSEKEEPING_INTERVAL_MINUTES: define(
+    'Results',
+    duration('minutes', 60_000, { minMs: 100 }),
+    '60',
+    'How often what is past its retention is removed: record, job and files together',
   ),
   IDEMPOTENCY_TTL_HOURS: define(
     'Results',
@@ -231,6 +237,12 @@ export const VARIABLES = {
     duration('seconds', 1_000, { minMs: 100 }),
     '60',
     'How often followed folders of scanners are looked at for finished scans',
+  ),
+  SCANNER_CLEANUP: define(
+    'Scanners',
+    z.enum(['keep', 'delete'], 'expected keep or delete'),
+    'keep',
+    'delete: our scans are deleted on the scanner once their results are stored; never one without our marker',
   ),
   SCANNER_OUTAGE_SECONDS: define(
     'Scanners',

@@ -55,7 +55,7 @@ export const retryManySchema = z
   });
 export type RetryMany = z.output<typeof retryManySchema>;
 
-export const retryManyAnswerSchema = z.object({
-  retried: z.array(z.string()),
-  skipped: z.array(z.object({ task_id: z.string(), code: z.string(), message: z.string() })),
-});
+const skipped = z.array(z.object({ task_id: z.string(), code: z.string(), message: z.string() }));
+export const retryManyAnswerSchema = z.object({ retried: z.array(z.string()), skipped });
+/** Answer of `POST /dead-letters/discard`, which takes the same body. */
+export const discardManyAnswerSchema = z.object({ discarded: z.array(z.string()), skipped });

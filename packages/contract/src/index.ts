@@ -3,6 +3,7 @@ export * from './credentials.js';
 export * from './dead-letters.js';
 export * from './errors.js';
 export * from './fleet.js';
+export * from './housekeeping.js';
 export * from './ids.js';
 export * from './imports.js';
 export * from './limits.js';

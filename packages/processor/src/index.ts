@@ -15,6 +15,7 @@ export {
 } from './fleet.js';
 export { type FollowReport, followFolders } from './follow.js';
 export type { HealthMonitor } from './health-monitor.js';
+export { type HousekeepingDeps, keepHouse } from './housekeeping.js';
 export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
 export { placeScan } from './place-scan.js';
 export type { ScanJob } from './run.js';

@@ -16,6 +16,7 @@ export type ProcessorSettings = Pick<
   | 'retryBackoffMs'
   | 'scannerOutageMs'
   | 'maxCrashes'
+  | 'scannerCleanup'
 >;
 
 export interface ProcessorDeps {

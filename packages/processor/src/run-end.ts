@@ -13,7 +13,7 @@ import { collectResults } from './collect-results.js';
 import { failureOf, withFailure } from './failure.js';
 import { availability, lookAtFleet } from './fleet.js';
 import { Interruption, interruptionOf } from './interruption.js';
-import { releaseAll } from './release.js';
+import { cleanUp, noteCleanup, releaseAll } from './release.js';
 import { type Run, resultsOf } from './run.js';
 import { scanMarker } from './run-context.js';
 import { type StopOutcome, stopScan } from './stop-scan.js';
@@ -268,6 +268,7 @@ async function end(run: Run, state: TaskState, stop: StopOutcome, change: TaskCh
   const at = deps.now().toISOString();
   if (stop === 'unconfirmed' && ctx.checkpoint().launch_intent !== undefined && !task.imported)
     await deps.queue.bindings.abandon(abandonedScan(run, at));
+  await noteCleanup(deps, task, state);
   const ended = await deps.queue.tasks.transition(
     task.task_id,
     state,
@@ -275,4 +276,5 @@ async function end(run: Run, state: TaskState, stop: StopOutcome, change: TaskCh
     { runToken },
   );
   await releaseAll(deps, ended);
+  await cleanUp(deps, ended);
 }

@@ -31,8 +31,6 @@ beforeEach(async () => {
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
       dataDir: directory,
       maxAttempts: 3,
-      retentionCompletedMs: 3_600_000,
-      retentionFailedMs: 3_600_000,
       // short: the key of a run has to live longer than that
       idempotencyTtlMs: 1,
       scanTimeoutMs: 24 * 3_600_000,

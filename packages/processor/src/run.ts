@@ -8,7 +8,7 @@ import { findOrCreateScan } from './create-scan.js';
 import { collectImport, recordOfImport } from './import-results.js';
 import { Interruption, type Interrupts } from './interruption.js';
 import { launchScan } from './launch-scan.js';
-import { releaseAll } from './release.js';
+import { cleanUp, noteCleanup, releaseAll } from './release.js';
 import type { ProcessorDeps, RunContext } from './run-context.js';
 import { watchScan } from './watch-scan.js';
 
@@ -122,6 +122,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
   if (latest.deadline_at !== null && Date.parse(latest.deadline_at) <= deps.now().getTime())
     throw new Interruption('deadline');
   const { summary, ...verdict } = task.imported ? await collectImport(ctx, task.imported) : await scan(ctx);
+  await noteCleanup(deps, task, 'completed');
   const finished = await deps.queue.tasks.transition(
     task.task_id,
     'completed',
@@ -136,6 +137,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
     { runToken },
   );
   await releaseAll(deps, finished);
+  await cleanUp(deps, finished);
   if (!task.imported)
     await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
   ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');

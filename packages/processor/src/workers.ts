@@ -31,6 +31,9 @@ export interface ScanWorkersOptions {
   /** Looks at the folders that are followed. */
   readonly follow: () => Promise<FollowReport>;
   readonly followIntervalMs: number;
+  /** Removes what is past its retention. */
+  readonly keepHouse: () => Promise<unknown>;
+  readonly housekeepingIntervalMs: number;
   /** Processes a job of the queue of schedules. */
   readonly runSchedule: (job: Job, token: string | undefined) => Promise<ScheduleRunReport>;
 }
@@ -131,11 +134,17 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     { name: 'follow', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
   );
   await reconcileSchedules();
+  await queue.queues.maintenance.upsertJobScheduler(
+    'housekeeping',
+    { every: options.housekeepingIntervalMs },
+    { name: 'housekeeping', opts: { removeOnComplete: { count: 20 }, removeOnFail: { count: 100 } } },
+  );
   startWorker(IMPORT_QUEUE, IMPORTS);
   const maintenance = new Worker(
     MAINTENANCE_QUEUE,
     async ({ name }) => {
       if (name === 'follow') return await options.follow();
+      if (name === 'housekeeping') return await options.keepHouse();
       await reconcileSchedules();
       const report = await queue.sweep();
       if (report.requeued.length + report.overdue.length > 0)

@@ -12,6 +12,7 @@ import {
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import { type PurgeDeps, purgeTask } from './purge.js';
 import { type ControlDeps, retryTask, whyNoRetry } from './task-control.js';
 
 export interface DeadLetterPage {
@@ -26,10 +27,20 @@ export interface DeadLetters {
   /** With the lines of its job. @throws ScanmqError `not_found` when there is no such dead letter. */
   inspect(taskId: string): Promise<DeadLetter>;
   /** Those by id, or all that match, oldest first. */
-  retryMany(
-    wanted: RetryMany,
-  ): Promise<{ retried: string[]; skipped: { task_id: string; code: string; message: string }[] }>;
+  retryMany(wanted: RetryMany): Promise<{ retried: string[]; skipped: Skipped[] }>;
+  /** Removes one for good. @throws ScanmqError `not_found` when there is no such dead letter. */
+  discard(taskId: string): Promise<void>;
+  /** As `retryMany`. */
+  discardMany(wanted: RetryMany): Promise<{ discarded: string[]; skipped: Skipped[] }>;
 }
+
+export interface Skipped {
+  readonly task_id: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+const DEAD = ['failed', 'timeout'] as const;
 
 /** More dead letters than these are not looked at, the newest first: whoever has so many needs another tool. */
 const MOST = 20_000;
@@ -43,11 +54,16 @@ interface Entry {
   readonly pool: string;
 }
 
-export function createDeadLetters(redis: Redis, keys: Keys, deps: ControlDeps): DeadLetters {
+export function createDeadLetters(
+  redis: Redis,
+  keys: Keys,
+  deps: ControlDeps,
+  purgeDeps: PurgeDeps,
+): DeadLetters {
   /** All of them, the newest first. */
   async function entries(): Promise<readonly Entry[]> {
     const scored: { id: string; atMs: number }[] = [];
-    for (const state of ['failed', 'timeout'] as const) {
+    for (const state of DEAD) {
       const flat = await redis.zrevrange(keys.byState(state), 0, MOST - 1, 'WITHSCORES');
       for (let at = 0; at < flat.length; at += 2)
         scored.push({ id: flat[at] ?? '', atMs: Number(flat[at + 1]) });
@@ -106,26 +122,44 @@ export function createDeadLetters(redis: Redis, keys: Keys, deps: ControlDeps): 
     },
 
     async retryMany(wanted) {
-      const ids =
-        wanted.task_ids ??
-        matching(await entries(), wanted)
-          .map(({ taskId }) => taskId)
-          .reverse();
-      const retried: string[] = [];
-      const skipped: { task_id: string; code: string; message: string }[] = [];
-      for (const taskId of ids) {
-        try {
-          await retryTask(deps, taskId);
-          retried.push(taskId);
-        } catch (error) {
-          const { code, message } = toScanmqError(error);
-          if (code === 'internal' || code === 'unavailable') throw error;
-          skipped.push({ task_id: taskId, code, message });
-        }
-      }
-      return { retried, skipped };
+      const { done, skipped } = await each(wanted, (taskId) => retryTask(deps, taskId));
+      return { retried: done, skipped };
+    },
+
+    async discard(taskId) {
+      await purgeTask(purgeDeps, taskId, DEAD);
+    },
+
+    async discardMany(wanted) {
+      const { done, skipped } = await each(wanted, (taskId) => purgeTask(purgeDeps, taskId, DEAD));
+      return { discarded: done, skipped };
     },
   };
+
+  /** Those by id, or all that match, the oldest first. What cannot be done with one stops no other. */
+  async function each(
+    wanted: RetryMany,
+    act: (taskId: string) => Promise<unknown>,
+  ): Promise<{ done: string[]; skipped: Skipped[] }> {
+    const ids =
+      wanted.task_ids ??
+      matching(await entries(), wanted)
+        .map(({ taskId }) => taskId)
+        .reverse();
+    const done: string[] = [];
+    const skipped: Skipped[] = [];
+    for (const taskId of ids) {
+      try {
+        await act(taskId);
+        done.push(taskId);
+      } catch (error) {
+        const { code, message } = toScanmqError(error);
+        if (code === 'internal' || code === 'unavailable') throw error;
+        skipped.push({ task_id: taskId, code, message });
+      }
+    }
+    return { done, skipped };
+  }
 }
 
 function toDeadLetter(task: TaskRecord): DeadLetter {

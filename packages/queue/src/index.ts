@@ -36,6 +36,7 @@ export {
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
 export { quietErrors } from './quiet-errors.js';
 export { nextGeneration, reopenTask } from './retry.js';
+export type { ScannerCleanup } from './scanner-cleanup.js';
 export {
   type DueRun,
   dueRun,

@@ -13,6 +13,8 @@ export interface Keys {
   readonly bindings: string;
   /** Task id and generation → a scan that was given up, and occupies its slot until the scanner says that it has ended. */
   readonly abandoned: string;
+  /** Ids of tasks whose scans are to be deleted on their scanner. */
+  readonly scannerCleanup: string;
   /** Instance key → what an operator decided about it, JSON. */
   readonly operatorStates: string;
   /** Name → sealed credential with its facts, JSON. */
@@ -56,6 +58,7 @@ export function createKeys(prefix: string): Keys {
     byCreation: `${own}created`,
     bindings: `${own}bindings`,
     abandoned: `${own}abandoned`,
+    scannerCleanup: `${own}scanner-cleanup`,
     operatorStates: `${own}operator-states`,
     storedCredentials: `${own}stored-credentials`,
     health: `${own}health`,

@@ -34,8 +34,6 @@ async function open(
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
       dataDir: directory,
       maxAttempts: 3,
-      retentionCompletedMs: 3_600_000,
-      retentionFailedMs: 3_600_000,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: key,

@@ -7,6 +7,7 @@ import type {
   ScanCredentials,
   ScanRequest,
   TaskRecord,
+  TaskState,
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import { type Bindings, createBindings } from './binding.js';
@@ -26,8 +27,10 @@ import { createHealthStore, type HealthStore } from './health-store.js';
 import { createKeys, type Keys } from './keys.js';
 import { listTasks, type TaskPage } from './list-tasks.js';
 import { createOperatorStates, type OperatorStates } from './operator-states.js';
+import { purgeTask } from './purge.js';
 import { type PoolPace, poolPace, queuePosition, queueStatus, waitMinutes } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import { createScannerCleanup, type ScannerCleanup } from './scanner-cleanup.js';
 import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
 import { createScheduleStore, type ScheduleStore } from './schedules.js';
 import { createStoredCredentials, type StoredCredentials } from './stored-credentials.js';
@@ -52,8 +55,6 @@ export type QueueSettings = Pick<
   | 'queuePrefix'
   | 'dataDir'
   | 'maxAttempts'
-  | 'retentionCompletedMs'
-  | 'retentionFailedMs'
   | 'idempotencyTtlMs'
   | 'scanTimeoutMs'
   | 'credentialsKey'
@@ -84,6 +85,7 @@ export interface QueueSystem {
   readonly storedCredentials: StoredCredentials;
   readonly deadLetters: DeadLetters;
   readonly operatorStates: OperatorStates;
+  readonly scannerCleanup: ScannerCleanup;
   readonly health: HealthStore;
   readonly followed: FollowedScans;
   readonly schedules: ScheduleStore;
@@ -96,6 +98,8 @@ export interface QueueSystem {
   pause(taskId: string, by: string): Promise<ControlAnswer>;
   resume(taskId: string): Promise<ControlAnswer>;
   retry(taskId: string): Promise<ControlAnswer>;
+  /** Removes an ended task with everything that belongs to it. @throws ScanmqError `not_found`, `invalid_state`. */
+  purge(taskId: string, states?: readonly TaskState[]): Promise<TaskRecord>;
   list(params: ListTasksParams): Promise<TaskPage>;
   /** @param capacity scans that the pool runs at once. */
   status(pool: string, capacity: number): Promise<QueueStatus>;
@@ -149,8 +153,6 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     redis,
     prefix: settings.queuePrefix,
     maxAttempts: settings.maxAttempts,
-    retentionCompletedMs: settings.retentionCompletedMs,
-    retentionFailedMs: settings.retentionFailedMs,
     onError: (queue, error) => onError(`queue ${queue}`, error),
   });
   const credentials = createCredentialBox(redis, keys, settings.credentialsKey);
@@ -161,6 +163,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const waitingRoom = createWaitingRoom(redis, keys, tasks, queues);
   const stored = createStoredCredentials(redis, keys, settings.credentialsKey, now);
   const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
+  const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
   const submitDeps = { tasks, queues, stored, now, ...settings };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
   const pace = recentlyKnown((pool) => poolPace(statusDeps, pool));
@@ -175,8 +178,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     bindings,
     waitingRoom,
     storedCredentials: stored,
-    deadLetters: createDeadLetters(redis, keys, controlDeps),
+    deadLetters: createDeadLetters(redis, keys, controlDeps, purgeDeps),
     operatorStates: createOperatorStates(redis, keys),
+    scannerCleanup: createScannerCleanup(redis, keys),
     health: createHealthStore(redis, keys),
     followed: createFollowedScans(redis, keys),
     schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
@@ -191,6 +195,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     pause: (taskId, by) => pauseTask(controlDeps, taskId, by),
     resume: (taskId) => resumeTask(controlDeps, taskId),
     retry: (taskId) => retryTask(controlDeps, taskId),
+    purge: (taskId, states) => purgeTask(purgeDeps, taskId, states),
     list: (params) => listTasks(tasks, params),
     status: (pool, capacity) => queueStatus(statusDeps, pool, capacity),
     async waitOf(task, capacity) {

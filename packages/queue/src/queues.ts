@@ -43,8 +43,6 @@ export interface QueuesOptions {
   readonly redis: Redis;
   readonly prefix: string;
   readonly maxAttempts: number;
-  readonly retentionCompletedMs: number;
-  readonly retentionFailedMs: number;
   readonly onError: (queue: string, error: Error) => void;
 }
 
@@ -120,8 +118,9 @@ export function createQueues(options: QueuesOptions): Queues {
           priority: jobPriority(task),
           attempts: options.maxAttempts,
           backoff: { type: 'by-error' },
-          removeOnComplete: { age: Math.ceil(options.retentionCompletedMs / 1000) },
-          removeOnFail: { age: Math.ceil(options.retentionFailedMs / 1000) },
+          // kept until housekeeping removes the whole task: a job that went before its record could not be retried
+          removeOnComplete: false,
+          removeOnFail: false,
           keepLogs: 500,
           // the reason is kept; a stack trace helps nobody on a dashboard, and the log has it
           stackTraceLimit: 0,

@@ -23,8 +23,6 @@ beforeEach(async () => {
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
       dataDir: tmpdir(),
       maxAttempts: 3,
-      retentionCompletedMs: 3_600_000,
-      retentionFailedMs: 3_600_000,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: undefined,

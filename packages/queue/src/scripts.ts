@@ -23,6 +23,7 @@ function script(file: string): Script {
 export const createTaskScript = script('create-task');
 export const changeTaskScript = script('change-task');
 export const beginRunScript = script('begin-run');
+export const purgeTaskScript = script('purge-task');
 export const bindScript = script('bind');
 export const createScheduleScript = script('create-schedule');
 export const changeScheduleScript = script('change-schedule');

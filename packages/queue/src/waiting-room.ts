@@ -34,6 +34,8 @@ export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, qu
   };
   return {
     async enter(task, waitingFor) {
+      // whoever stood still for so long that the task runs elsewhere has nothing to say about it any more
+      if ((await tasks.find(task.task_id))?.state !== 'queued') return;
       await redis.zadd(keys.parked(task.scanner_pool), jobPriority(task), task.task_id);
       if (task.waiting_for?.reason !== waitingFor.reason)
         await tasks.update(task.task_id, { waiting_for: waitingFor });

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import { isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
+import { type ControlAction, isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
 import { asScanmqError, type Client } from '../client.js';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
@@ -21,6 +21,9 @@ export interface ScanOptions {
   readonly template?: string;
   readonly priority?: string;
   readonly timeoutHours?: number;
+  readonly scanType?: string;
+  readonly credential?: string;
+  readonly coalesce?: boolean;
   readonly idempotencyKey?: string;
   readonly wait?: boolean;
   readonly json?: boolean;
@@ -63,6 +66,10 @@ export function scanBody(
     template: options.template,
     priority: options.priority,
     timeout_hours: options.timeoutHours,
+    // a stored credential is there to be used
+    scan_type: options.scanType ?? (options.credential === undefined ? undefined : 'authenticated'),
+    credential_ref: options.credential,
+    coalesce: options.coalesce,
   };
 }
 
@@ -84,9 +91,24 @@ export async function cancelScan(
   io: ProgramIo,
   client: Client,
   taskId: string,
-  options: { reason?: string },
+  options: { reason?: string; keepResults?: boolean },
 ): Promise<number> {
-  const answer = await client.cancel(taskId, options.reason ?? '');
+  const answer = await client.cancel(taskId, {
+    reason: options.reason ?? '',
+    keep_results: options.keepResults ?? false,
+  });
+  io.stdout.write(`${answer.task_id} ${answer.status}. ${answer.message}\n`);
+  return EXIT.passed;
+}
+
+/** `scanmq pause`, `resume` and `retry`. */
+export async function controlScan(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  action: ControlAction,
+): Promise<number> {
+  const answer = await client.control(taskId, action);
   io.stdout.write(`${answer.task_id} ${answer.status}. ${answer.message}\n`);
   return EXIT.passed;
 }

@@ -29,6 +29,14 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
     '/dead-letters/retry',
     async (request) => await queue.deadLetters.retryMany(parseOrThrow(retryManySchema, request.body ?? {})),
   );
+  app.post(
+    '/dead-letters/discard',
+    async (request) => await queue.deadLetters.discardMany(parseOrThrow(retryManySchema, request.body ?? {})),
+  );
+  app.delete<ById>('/dead-letters/:id', async (request, reply) => {
+    await queue.deadLetters.discard(request.params.id);
+    return await reply.code(204).send();
+  });
   app.post<ById>('/dead-letters/:id/retry', async (request) => {
     // a cancelled task is retried by its own route: here only what is a dead letter
     await queue.deadLetters.inspect(request.params.id);

@@ -3,6 +3,7 @@ import {
   abandonedScanSchema,
   errorCodeSchema,
   importedSchema,
+  operatorStateSchema,
   parseOrThrow,
   qualitySchema,
   resultsSummarySchema,
@@ -82,6 +83,7 @@ const BRIEFLY: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
   [importedSchema, ['source']],
   [resultsSummarySchema, ['hosts_scanned', 'total_vulnerabilities', 'total_findings', 'severity_breakdown']],
   [abandonedScanSchema, ['reason']],
+  [operatorStateSchema, ['state', 'reason']],
   [scanStatusSchema, ['task_id', 'status', 'progress', 'name', 'targets', 'created_at', 'quality']],
 ]);
 

@@ -1,0 +1,190 @@
+/**
+ * What is past its retention goes: record, job, indexes and files together, and the scan on the scanner where that is
+ * configured. Every step may be repeated; a pass that is broken off is finished by the next.
+ */
+import { lstat, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Settings } from '@scanmq/config';
+import {
+  type HousekeepingReport,
+  isTaskId,
+  isTerminal,
+  type TaskRecord,
+  type TaskState,
+  taskStateSchema,
+  toScanmqError,
+} from '@scanmq/contract';
+import type { Logger } from '@scanmq/observability';
+import type { QueueSystem } from '@scanmq/queue';
+import type { ScannerRegistry } from '@scanmq/scanners';
+import { z } from 'zod';
+import { deleteScansOf } from './clean-scanner.js';
+
+export interface HousekeepingDeps {
+  readonly queue: QueueSystem;
+  readonly registry: ScannerRegistry;
+  readonly settings: Pick<
+    Settings,
+    'dataDir' | 'retentionCompletedMs' | 'retentionFailedMs' | 'idempotencyTtlMs' | 'scannerCleanup'
+  >;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+/** One pass does no more, so that it ends; the next goes on. */
+const TASKS_PER_PASS = 1_000;
+const DIRECTORIES_PER_READ = 500;
+/** An upload that is under way has a directory and no record. */
+const UPLOAD_MS = 24 * 3_600_000;
+const LISTED_UNKNOWN = 100;
+
+const ENDED: readonly TaskState[] = taskStateSchema.options.filter(isTerminal);
+
+export async function keepHouse(deps: HousekeepingDeps, dryRun: boolean): Promise<HousekeepingReport> {
+  const report: HousekeepingReport = {
+    dry_run: dryRun,
+    tasks: [],
+    directories: [],
+    unknown_directories: [],
+    scans: [],
+    problems: [],
+  };
+  await cleanScanners(deps, report);
+  await removeTasks(deps, report);
+  await removeDirectories(deps, report);
+  if (
+    !dryRun &&
+    report.tasks.length + report.directories.length + report.scans.length + report.problems.length > 0
+  )
+    deps.log.info(
+      {
+        event: 'housekeeping',
+        tasks: report.tasks.length,
+        directories: report.directories.length,
+        scans: report.scans.length,
+        problems: report.problems,
+      },
+      'removed what was past its retention',
+    );
+  return report;
+}
+
+function retentionMs({ settings }: HousekeepingDeps, state: TaskState): number {
+  return state === 'failed' || state === 'timeout'
+    ? settings.retentionFailedMs
+    : settings.retentionCompletedMs;
+}
+
+/** Scans whose deletion did not work when their task ended. */
+async function cleanScanners(deps: HousekeepingDeps, report: HousekeepingReport): Promise<void> {
+  if (deps.settings.scannerCleanup !== 'delete') return;
+  for (const taskId of await deps.queue.scannerCleanup.pending()) {
+    const task = await deps.queue.tasks.find(taskId);
+    // retried meanwhile: its new end decides
+    if (task && !isTerminal(task.state)) continue;
+    if (task && !(await deleteScans(deps, task, report))) continue;
+    if (!report.dry_run) await deps.queue.scannerCleanup.done(taskId);
+  }
+}
+
+async function deleteScans(
+  deps: HousekeepingDeps,
+  task: TaskRecord,
+  report: HousekeepingReport,
+): Promise<boolean> {
+  try {
+    report.scans.push(...(await deleteScansOf(deps, task, report.dry_run)));
+    return true;
+  } catch (error) {
+    report.problems.push(`${task.task_id}: its scan could not be deleted: ${toScanmqError(error).message}`);
+    return false;
+  }
+}
+
+async function removeTasks(deps: HousekeepingDeps, report: HousekeepingReport): Promise<void> {
+  const { queue, settings, now } = deps;
+  const nowMs = now().getTime();
+  for (const state of ENDED) {
+    const keptMs = retentionMs(deps, state);
+    const ids = await queue.tasks.idsChangedBefore(state, new Date(nowMs - keptMs), TASKS_PER_PASS);
+    for (const task of await queue.tasks.getMany(ids)) {
+      if (task?.state !== state || report.tasks.length >= TASKS_PER_PASS) continue;
+      const endedAt = task.completed_at ?? task.created_at;
+      if (nowMs - Date.parse(endedAt) < keptMs) continue;
+      // as long as its key is remembered, a repeated request must find the task, and not start a second scan
+      const keyMs = Date.parse(task.created_at) + settings.idempotencyTtlMs;
+      if (task.idempotency_key !== null && keyMs > nowMs) continue;
+      const reason = `${state}, kept for ${days(keptMs)}`;
+      if (!report.dry_run) {
+        if (settings.scannerCleanup === 'delete') await deleteScans(deps, task, report);
+        try {
+          await queue.purge(task.task_id, [state]);
+          await queue.scannerCleanup.done(task.task_id);
+        } catch (error) {
+          report.problems.push(`${task.task_id}: ${toScanmqError(error).message}`);
+          continue;
+        }
+      }
+      report.tasks.push({ task_id: task.task_id, state, ended_at: endedAt, reason });
+    }
+  }
+}
+
+function days(ms: number): string {
+  return `${Number((ms / 86_400_000).toFixed(3))} days`;
+}
+
+/** Directories of ours without a record: uploads whose gateway was killed, and what a wiped Redis has left. */
+async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingReport): Promise<void> {
+  const { dataDir } = deps.settings;
+  const entries = await readdir(dataDir, { withFileTypes: true }).catch(() => []);
+  // never through a link, and nothing whose name is not ours
+  const names = entries
+    .filter((entry) => entry.isDirectory() && isTaskId(entry.name))
+    .map(({ name }) => name);
+  for (let from = 0; from < names.length; from += DIRECTORIES_PER_READ) {
+    const batch = names.slice(from, from + DIRECTORIES_PER_READ);
+    const records = await deps.queue.tasks.getMany(batch);
+    for (const [index, name] of batch.entries()) {
+      if (records[index]) continue;
+      const verdict = await judgeDirectory(deps, join(dataDir, name));
+      if (verdict.goes) {
+        if (!report.dry_run) await rm(join(dataDir, name), { recursive: true, force: true });
+        report.directories.push({ name, reason: verdict.reason });
+      } else if (report.unknown_directories.length < LISTED_UNKNOWN) {
+        report.unknown_directories.push({ name, reason: verdict.reason });
+      }
+    }
+  }
+}
+
+const taskFileSchema = z.object({ state: taskStateSchema, completed_at: z.string().nullable() });
+
+async function judgeDirectory(
+  deps: HousekeepingDeps,
+  path: string,
+): Promise<{ readonly goes: boolean; readonly reason: string }> {
+  const nowMs = deps.now().getTime();
+  const text = await readFile(join(path, 'task.json'), 'utf8').catch(() => undefined);
+  if (text === undefined) {
+    const ageMs = nowMs - (await lstat(path)).mtimeMs;
+    return ageMs > UPLOAD_MS
+      ? { goes: true, reason: 'an upload that never became a task' }
+      : { goes: false, reason: 'without a task, but younger than a day: perhaps an upload under way' };
+  }
+  const task = taskFileSchema.safeParse(parseJson(text));
+  if (!task.success || !isTerminal(task.data.state) || task.data.completed_at === null)
+    return { goes: false, reason: 'its task is not known to this Redis, and had not ended' };
+  const keptMs = retentionMs(deps, task.data.state);
+  return nowMs - Date.parse(task.data.completed_at) > keptMs
+    ? { goes: true, reason: `of a task that ended ${task.data.state} and is kept for ${days(keptMs)}` }
+    : { goes: false, reason: 'its task is not known to this Redis; it goes when it is past its retention' };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
