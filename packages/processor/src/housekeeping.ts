@@ -9,15 +9,15 @@ import {
   type HousekeepingReport,
   isTaskId,
   isTerminal,
+  TASK_STATES,
   type TaskRecord,
   type TaskState,
-  taskStateSchema,
+  taskRecordSchema,
   toScanmqError,
 } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import { z } from 'zod';
 import { deleteScansOf } from './clean-scanner.js';
 
 export interface HousekeepingDeps {
@@ -38,7 +38,7 @@ const DIRECTORIES_PER_READ = 500;
 const UPLOAD_MS = 24 * 3_600_000;
 const LISTED_UNKNOWN = 100;
 
-const ENDED: readonly TaskState[] = taskStateSchema.options.filter(isTerminal);
+const ENDED: readonly TaskState[] = TASK_STATES.filter(isTerminal);
 
 export async function keepHouse(deps: HousekeepingDeps, dryRun: boolean): Promise<HousekeepingReport> {
   const report: HousekeepingReport = {
@@ -158,7 +158,8 @@ async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingRep
   }
 }
 
-const taskFileSchema = z.object({ state: taskStateSchema, completed_at: z.string().nullable() });
+/** Of a file that another version may have written, only what is needed. */
+const taskFileSchema = taskRecordSchema.pick({ state: true, completed_at: true });
 
 async function judgeDirectory(
   deps: HousekeepingDeps,

@@ -62,6 +62,19 @@ export interface Queues {
   close(): Promise<void>;
 }
 
+/**
+ * Sets how many jobs of a queue all processes together may have. Workers that found a limit reached sleep until there is
+ * news, and a raised limit is none to BullMQ: resuming wakes them.
+ */
+async function limit(queue: ScanQueue, scans: number): Promise<void> {
+  // 0 would mean "no limit": a queue without a scanner is served by nobody, so 1 is as good
+  const wanted = Math.max(1, scans);
+  const before = await queue.getGlobalConcurrency();
+  if (before === wanted) return;
+  await queue.setGlobalConcurrency(wanted);
+  if (before !== null && before < wanted && !(await queue.isPaused())) await queue.resume();
+}
+
 /** Opens the BullMQ queues of the fleet. */
 export function createQueues(options: QueuesOptions): Queues {
   const queues = new Map<string, ScanQueue>();
@@ -134,13 +147,9 @@ export function createQueues(options: QueuesOptions): Queues {
       for (const shape of pools) {
         shapes.set(shape.pool, shape);
         const total = shape.instances.reduce((sum, instance) => sum + instance.limit, 0);
-        // 0 would mean "no limit": a pool without enabled instances is served by nobody, so 1 is as good
-        await queue(poolQueueName(shape.pool)).setGlobalConcurrency(Math.max(1, total));
-        for (const instance of shape.instances) {
-          await queue(instanceQueueName(shape.pool, instance.instanceId)).setGlobalConcurrency(
-            Math.max(1, instance.limit),
-          );
-        }
+        await limit(queue(poolQueueName(shape.pool)), total);
+        for (const instance of shape.instances)
+          await limit(queue(instanceQueueName(shape.pool, instance.instanceId)), instance.limit);
       }
     },
 

@@ -3,6 +3,7 @@ export {
   createService,
   restClient,
   type ScannerSetup,
+  type ScannersDocument,
   type ServiceOptions,
   type TestService,
 } from './service.js';

@@ -9,6 +9,8 @@ import { type RunningProgram, startProgram } from './program.js';
 import { until } from './until.js';
 
 export interface ScannerSetup extends Partial<SimulatorOptions> {
+  /** Pool of the instance; `nessus` when left out. */
+  readonly pool?: string;
   /** Limit of concurrent scans in `scanners.yaml`. */
   readonly limit?: number;
   /** Further lines of the instance in `scanners.yaml`; also replaces `url`, `password` and `tls_fingerprint`. */
@@ -18,6 +20,10 @@ export interface ScannerSetup extends Partial<SimulatorOptions> {
 export interface ServiceOptions {
   readonly redisUrl: string;
   readonly scanners?: readonly ScannerSetup[];
+  /** Rules of pools: networks, windows. */
+  readonly poolRules?: Readonly<Record<string, object>>;
+  /** Other sections of `scanners.yaml`: target_limits, principals. */
+  readonly sections?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -27,10 +33,19 @@ export interface TestService {
   readonly dataDir: string;
   readonly prefix: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Writes `scanners.yaml` anew; the programs read it by themselves. */
+  rewriteScanners(change: (document: ScannersDocument) => void): Promise<void>;
   startGateway(): Promise<{ url: string; program: RunningProgram }>;
   startWorker(): Promise<RunningProgram>;
   /** Ends every program and simulator, and removes the directory. */
   close(): Promise<void>;
+}
+
+type Instance = Record<string, string | number | boolean>;
+/** What `scanners.yaml` holds. */
+export interface ScannersDocument {
+  readonly pools: Record<string, { rules: Record<string, unknown>; instances: Instance[] }>;
+  sections: Record<string, unknown>;
 }
 
 /** Compressed time, so that a test of minutes takes seconds; the programs are the same. */
@@ -51,8 +66,8 @@ export async function createService(options: ServiceOptions): Promise<TestServic
   const dataDir = join(directory, 'tasks');
   const prefix = `t${randomBytes(4).toString('hex')}`;
   const simulators: Simulator[] = [];
-  const lines: string[] = ['nessus:'];
-  for (const [index, { limit, yaml, ...setup }] of (options.scanners ?? [{}]).entries()) {
+  const document: ScannersDocument = { pools: {}, sections: { ...options.sections } };
+  for (const [index, { limit, yaml, pool = 'nessus', ...setup }] of (options.scanners ?? [{}]).entries()) {
     const simulator = await startSimulator({
       scanDurationMs: 400,
       startDelayMs: 30,
@@ -63,7 +78,7 @@ export async function createService(options: ServiceOptions): Promise<TestServic
       ...setup,
     });
     simulators.push(simulator);
-    const instance: Record<string, string | number | boolean> = {
+    const instance: Instance = {
       instance_id: `scanner${index + 1}`,
       name: `Simulator ${index + 1}`,
       url: simulator.url,
@@ -73,12 +88,23 @@ export async function createService(options: ServiceOptions): Promise<TestServic
       max_concurrent_scans: limit ?? 3,
       ...yaml,
     };
-    const entries = Object.entries(instance).filter(([, value]) => value !== '');
-    for (const [at, [key, value]] of entries.entries())
-      lines.push(`${at === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(value)}`);
+    const section = document.pools[pool] ?? { rules: { ...options.poolRules?.[pool] }, instances: [] };
+    section.instances.push(Object.fromEntries(Object.entries(instance).filter(([, value]) => value !== '')));
+    document.pools[pool] = section;
   }
   const scannerConfig = join(directory, 'scanners.yaml');
-  await writeFile(scannerConfig, `${lines.join('\n')}\n`);
+  const write = async (): Promise<void> => {
+    const pools = Object.entries(document.pools).map(([pool, { rules, instances }]) => [
+      pool,
+      Object.keys(rules).length === 0 ? instances : { ...rules, instances },
+    ]);
+    // JSON is YAML too
+    await writeFile(
+      scannerConfig,
+      JSON.stringify({ ...Object.fromEntries(pools), ...document.sections }, null, 2),
+    );
+  };
+  await write();
   const env: Record<string, string> = {
     ...FAST,
     HOST: '127.0.0.1',
@@ -100,6 +126,10 @@ export async function createService(options: ServiceOptions): Promise<TestServic
     dataDir,
     prefix,
     env,
+    async rewriteScanners(change) {
+      change(document);
+      await write();
+    },
     async startGateway() {
       const program = startProgram(['gateway'], env);
       programs.push(program);
