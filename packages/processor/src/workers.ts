@@ -48,6 +48,11 @@ export interface ScanWorkers {
   close(): Promise<boolean>;
 }
 
+/**
+ * Scans at once in one process and queue. The limit over all processes is in Redis (`Queues.applyLimits`) and may be raised
+ * at any time; one of BullMQ's own workers that is at its limit would notice only when one of its scans ends.
+ */
+const SCANS = 1_000;
 /** Imports at once in one process: reading a large export keeps a core busy. */
 const IMPORTS = 2;
 /** Runs of schedules that one process decides at once: each takes a moment, but names may have to be looked up. */
@@ -91,11 +96,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     );
 
   function startWorker(name: string, concurrency: number): void {
-    const existing = workers.get(name);
-    if (existing) {
-      existing.concurrency = concurrency;
-      return;
-    }
+    if (workers.has(name)) return;
     const worker = new Worker<ScanJobData, ScanJobOutcome, 'scan'>(
       name,
       // three plain parameters: with fewer BullMQ passes no signal
@@ -170,11 +171,8 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
   return {
     serve(pools) {
       for (const { pool, instances } of pools) {
-        // this process may serve the whole pool alone; the limit over all processes is in Redis
-        const total = instances.reduce((sum, instance) => sum + instance.limit, 0);
-        startWorker(poolQueueName(pool), Math.max(1, total));
-        for (const { instanceId, limit } of instances)
-          startWorker(instanceQueueName(pool, instanceId), Math.max(1, limit));
+        startWorker(poolQueueName(pool), SCANS);
+        for (const { instanceId } of instances) startWorker(instanceQueueName(pool, instanceId), SCANS);
       }
     },
 
