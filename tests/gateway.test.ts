@@ -243,7 +243,7 @@ describe('the tools', () => {
       timestamp: expect.any(String),
     });
     const tasks = await answer('list_tasks', { limit: 1, target_filter: '192.0.2.0/24' });
-    expect(tasks).toMatchObject({ total: 1, next_cursor: expect.any(String) });
+    expect(tasks).toMatchObject({ tasks: { length: 1 }, total: 2, next_cursor: expect.any(String) });
   });
 
   it.each<[string, Record<string, unknown>, string]>([

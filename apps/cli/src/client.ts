@@ -21,6 +21,8 @@ import {
   scheduleListSchema,
   scheduleSchema,
   submissionSchema,
+  type TaskList,
+  taskListSchema,
 } from '@scanmq/contract';
 import got, { type Got, RequestError } from 'got';
 import { z } from 'zod';
@@ -33,6 +35,7 @@ export interface Client {
   submit(body: Record<string, unknown>): Promise<Task>;
   /** @param waitSeconds the service holds the answer until the task has ended, or this long. */
   status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
+  list(query: Record<string, string>): Promise<TaskList>;
   findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
   findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
   cancel(taskId: string, options: { reason: string; keep_results: boolean }): Promise<CancelAnswer>;
@@ -98,6 +101,7 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
         scanStatusSchema,
         http.get(`scans/${encodeURIComponent(taskId)}`, { searchParams: { wait: waitSeconds ?? 0 } }),
       ),
+    list: (query) => ask(taskListSchema, http.get('scans', { searchParams: query })),
     findings: (taskId, query) =>
       ask(
         resultsAnswerSchema,

@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { COMPARISON_STATUSES, OVERLAPS, PRIORITIES, RESULT_PROFILES, SCAN_TYPES } from '@scanmq/contract';
+import {
+  COMPARISON_STATUSES,
+  OVERLAPS,
+  PRIORITIES,
+  RESULT_PROFILES,
+  SCAN_TYPES,
+  TASK_STATES,
+} from '@scanmq/contract';
 import { PRODUCTS } from '@scanmq/simulator';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
+import { runList } from './commands/list.js';
 import { runCompare, runImport } from './commands/results.js';
 import {
   cancelScan,
@@ -119,6 +127,20 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--wait', 'follow the scan until it has ended')
     .option('--json', 'print JSON')
     .action(exits((taskId: string, options) => showStatus(io, client(), taskId, options)));
+
+  program
+    .command('list')
+    .description('list tasks, the newest first')
+    .addOption(new Option('--status <status>', 'only tasks in this state').choices(TASK_STATES))
+    .option('--pool <pool>', 'only tasks of this pool')
+    .option('--principal <name>', 'only tasks that this one submitted')
+    .option('--target <target>', 'only tasks that overlap this address, range or network, or have this name')
+    .option('--created-after <time>', 'only tasks created at this time or later, for example 2026-11-23')
+    .option('--created-before <time>', 'only tasks created before this time')
+    .option('--limit <number>', 'how many', toNumber, 20)
+    .option('--cursor <cursor>', 'next_cursor of the answer before')
+    .option('--json', 'print JSON')
+    .action(exits((options) => runList(io, client(), options)));
 
   program
     .command('cancel')

@@ -4,6 +4,7 @@ import {
   type DeadLetter,
   type ResultsSummary,
   type ScannerView,
+  type ScanStatus,
   type Schedule,
   SEVERITY_NAMES,
   type SeverityName,
@@ -49,6 +50,25 @@ export function findingsTable(findings: readonly Record<string, unknown>[]): str
       safe(cves.length > 1 ? `${cves[0]} +${cves.length - 1}` : cves[0]),
     ]);
   }
+  return table.toString();
+}
+
+/** Tasks, one a row; ids are never cut, because they are copied. */
+export function tasksTable(tasks: readonly ScanStatus[]): string {
+  const table = new Table({
+    head: ['task', 'status', 'created', 'pool', 'targets', 'name'],
+    colWidths: [36, 11, 18, 12, 30, 30],
+    style: STYLE,
+  });
+  for (const task of tasks)
+    table.push([
+      task.task_id,
+      task.status === 'running' ? `${task.progress} %` : task.status,
+      task.created_at.slice(0, 16).replace('T', ' '),
+      task.scanner_pool,
+      safe(task.targets),
+      safe(task.name),
+    ]);
   return table.toString();
 }
 

@@ -194,7 +194,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       const page = await queue.list(params);
       const view = await lookAtFleet(registry, queue);
       const tasks = await Promise.all(page.tasks.map((task) => describe(task, view)));
-      return { tasks, total: tasks.length, next_cursor: page.nextCursor };
+      return { tasks, total: page.total, next_cursor: page.nextCursor };
     },
 
     cancel: (taskId, options) => queue.cancel(taskId, options),

@@ -247,7 +247,14 @@ export const listScannersParamsSchema = z.strictObject({
   scanner_pool: poolNameSchema.optional().meta({ description: 'Only this pool; all when left out' }),
 });
 
-export const listTasksParamsSchema = z.strictObject({
+/** A moment, or a day: its beginning in UTC. */
+const timeFilterSchema = z.union(
+  [z.iso.datetime({ offset: true }), z.iso.date()],
+  'expected an ISO time such as 2026-11-23T15:29:23Z, or a day such as 2026-11-23',
+);
+
+/** Parameters of the tool `list_tasks`: the fewest that a model needs, since every one costs it tokens. */
+export const listTasksToolSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(LIMITS.listLimitMax).default(LIMITS.listLimitDefault),
   status_filter: taskStateSchema.optional().meta({ description: 'Only tasks in this state' }),
   scanner_pool: poolNameSchema.optional().meta({ description: 'Only tasks of this pool' }),
@@ -256,7 +263,23 @@ export const listTasksParamsSchema = z.strictObject({
   }),
   cursor: z.string().min(1).max(512).optional().meta({ description: 'next_cursor of the page before' }),
 });
-export type ListTasksParams = z.infer<typeof listTasksParamsSchema>;
+
+/** Query of `GET /api/v1/scans`. */
+export const listTasksParamsSchema = z.strictObject({
+  ...listTasksToolSchema.shape,
+  principal: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({ description: 'Only tasks that this one submitted' }),
+  created_after: timeFilterSchema
+    .optional()
+    .meta({ description: 'Only tasks created at this time or later' }),
+  created_before: timeFilterSchema.optional().meta({ description: 'Only tasks created before this time' }),
+});
+export type ListTasksParams = z.infer<typeof listTasksToolSchema> &
+  Partial<z.infer<typeof listTasksParamsSchema>>;
 
 export const cancelParamsSchema = z.strictObject({
   task_id: taskIdSchema,

@@ -241,7 +241,7 @@ export type Submission = z.infer<typeof submissionSchema>;
 
 export const taskListSchema = z.object({
   tasks: z.array(scanStatusSchema),
-  total: z.number().int().meta({ description: 'Tasks in this answer that match' }),
+  total: z.number().int().meta({ description: 'Tasks that match, on all pages; exact' }),
   next_cursor: z.string().nullable(),
 });
 export type TaskList = z.infer<typeof taskListSchema>;

@@ -4,6 +4,7 @@
 
   KEYS[1]    record (hash)
   KEYS[2…7]  indexes of the states, in the order of ARGV[6]
+  KEYS[8]    change log (stream)
   ARGV[1] task id
   ARGV[2] expected states, each between commas: ,queued,running,   ('' = any)
   ARGV[3] run token that must own the task ('' = nobody asks)
@@ -39,5 +40,6 @@ if ARGV[4] ~= '' and ARGV[4] ~= state then
     end
     index = index + 1
   end
+  redis.call('XADD', KEYS[8], 'MAXLEN', '~', 50000, '*', 'task', ARGV[1], 'state', ARGV[4])
 end
 return { 'changed', redis.call('HINCRBY', KEYS[1], 'revision', 1) }

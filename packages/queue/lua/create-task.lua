@@ -9,6 +9,7 @@
   KEYS[5] sealed credentials, or the record key again when there are none
   KEYS[6] rounds of fairness of the task's queue (hash: v, f:<principal>)
   KEYS[7] task to join, or the record key again when it may join none
+  KEYS[8] change log (stream)
   ARGV[1] task id                ARGV[2] request hash
   ARGV[3] life of the idempotency key, milliseconds; 0 = there is no key
   ARGV[4] score in the indexes: creation time, milliseconds
@@ -53,4 +54,5 @@ redis.call('ZADD', KEYS[4], ARGV[4], ARGV[1])
 if ARGV[5] ~= '' then
   redis.call('SET', KEYS[5], ARGV[5])
 end
+redis.call('XADD', KEYS[8], 'MAXLEN', '~', 50000, '*', 'task', ARGV[1], 'state', 'queued')
 return { 'created', math.floor(place) }

@@ -4,7 +4,7 @@
 
   KEYS[1] record (hash)          KEYS[2] index by creation
   KEYS[3…8] indexes of the states
-  KEYS[9] sealed credentials     KEYS[10] bindings (hash)
+  KEYS[9] sealed credentials     KEYS[10] bindings (hash)     KEYS[11] change log (stream)
   ARGV[1] task id
   ARGV[2] states in which it may be removed, each between commas: ,failed,timeout,
 
@@ -24,4 +24,5 @@ for i = 3, 8 do
   redis.call('ZREM', KEYS[i], ARGV[1])
 end
 redis.call('HDEL', KEYS[10], ARGV[1])
+redis.call('XADD', KEYS[11], 'MAXLEN', '~', 50000, '*', 'task', ARGV[1], 'state', 'removed')
 return 'removed'

@@ -51,6 +51,7 @@ export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';
 export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './task-control.js';
 export { taskDirectory } from './task-file.js';
+export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
 export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
 export type { WaitingRoom } from './waiting-room.js';

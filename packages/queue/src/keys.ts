@@ -25,6 +25,8 @@ export interface Keys {
   readonly control: string;
   /** Channel that tells of each change of state. */
   readonly changes: string;
+  /** Stream of every change of state, and of removals. */
+  readonly log: string;
   record(taskId: string): string;
   byState(state: TaskState): string;
   idempotency(principal: string, key: string): string;
@@ -64,6 +66,7 @@ export function createKeys(prefix: string): Keys {
     health: `${own}health`,
     control: `${own}control`,
     changes: `${own}changes`,
+    log: `${own}log`,
     record: (taskId) => `${own}record:${taskId}`,
     byState: (state) => `${own}state:${state}`,
     // hashed: a key of any length and content, of any principal, cannot collide with another

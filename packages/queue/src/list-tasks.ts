@@ -3,20 +3,18 @@ import {
   isTaskId,
   type ListTasksParams,
   parseTarget,
-  parseTargets,
   type Target,
   type TaskRecord,
-  targetsOverlap,
 } from '@scanmq/contract';
+import type { TaskIndex } from './task-index.js';
 import type { TaskStore } from './task-store.js';
-
-/** Records read for one page at most, so that a filter that matches little cannot hold up Redis or the client. */
-const RECORDS_PER_PAGE = 5_000;
-const BATCH = 100;
+import type { RowPlace } from './task-table.js';
 
 export interface TaskPage {
   readonly tasks: readonly TaskRecord[];
-  /** Null when there are no more; a page may be short, or empty, and still have a next one. */
+  /** Tasks that match, on all pages. */
+  readonly total: number;
+  /** Null when there are no more. */
   readonly nextCursor: string | null;
 }
 
@@ -24,33 +22,32 @@ export interface TaskPage {
  * Tasks, newest first.
  * @throws InvalidRequestError for a cursor or a target filter that is none.
  */
-export async function listTasks(tasks: TaskStore, params: ListTasksParams): Promise<TaskPage> {
-  const wanted = params.target_filter === undefined ? undefined : parseFilter(params.target_filter);
-  let cursor = params.cursor === undefined ? undefined : decodeCursor(params.cursor);
-  const page: TaskRecord[] = [];
-  for (let read = 0; read < RECORDS_PER_PAGE; read += BATCH) {
-    const ids = await tasks.idsByCreation(cursor, BATCH, params.status_filter);
-    for (const [index, record] of (await tasks.getMany(ids)).entries()) {
-      cursor = ids[index];
-      if (!record || !matches(record, params, wanted)) continue;
-      page.push(record);
-      if (page.length < params.limit) continue;
-      const more = (await tasks.idsByCreation(cursor, 1, params.status_filter)).length > 0;
-      return { tasks: page, nextCursor: more ? encodeCursor(record.task_id) : null };
-    }
-    if (ids.length < BATCH) return { tasks: page, nextCursor: null };
-  }
-  return { tasks: page, nextCursor: cursor === undefined ? null : encodeCursor(cursor) };
-}
-
-function matches(record: TaskRecord, params: ListTasksParams, wanted: Target | undefined): boolean {
-  if (params.status_filter !== undefined && record.state !== params.status_filter) return false;
-  if (params.scanner_pool !== undefined && record.scanner_pool !== params.scanner_pool) return false;
-  return (
-    wanted === undefined ||
-    // an import has none before it was read
-    (record.targets !== '' && parseTargets(record.targets).some((target) => targetsOverlap(target, wanted)))
+export async function listTasks(
+  { tasks, index }: { readonly tasks: TaskStore; readonly index: TaskIndex },
+  params: ListTasksParams,
+): Promise<TaskPage> {
+  const { rows, total, more } = await index.query({
+    state: params.status_filter,
+    pool: params.scanner_pool,
+    principal: params.principal,
+    target: params.target_filter === undefined ? undefined : parseFilter(params.target_filter),
+    fromMs: params.created_after === undefined ? undefined : Date.parse(params.created_after),
+    beforeMs: params.created_before === undefined ? undefined : Date.parse(params.created_before),
+    olderThan: params.cursor === undefined ? undefined : decodeCursor(params.cursor),
+    limit: params.limit,
+  });
+  const found = await tasks.getMany(rows.map(({ taskId }) => taskId));
+  // a record is newer than the index: what has just gone, or changed, does not match any more
+  const page = found.filter(
+    (task): task is TaskRecord =>
+      task !== undefined && (params.status_filter === undefined || task.state === params.status_filter),
   );
+  const last = rows.at(-1);
+  return {
+    tasks: page,
+    total: total - (found.length - page.length),
+    nextCursor: more && last ? encodeCursor(last) : null,
+  };
 }
 
 function parseFilter(text: string): Target {
@@ -64,13 +61,15 @@ function parseFilter(text: string): Target {
   ]);
 }
 
-function encodeCursor(taskId: string): string {
-  return Buffer.from(taskId).toString('base64url');
+/** A place, not a number of tasks to skip: what comes or goes before it moves nothing. */
+function encodeCursor({ createdMs, taskId }: RowPlace): string {
+  return Buffer.from(`${createdMs} ${taskId}`).toString('base64url');
 }
 
-function decodeCursor(cursor: string): string {
-  const taskId = Buffer.from(cursor, 'base64url').toString();
-  if (isTaskId(taskId)) return taskId;
+function decodeCursor(cursor: string): RowPlace {
+  const [created = '', taskId = '', ...rest] = Buffer.from(cursor, 'base64url').toString().split(' ');
+  if (/^\d{1,16}$/.test(created) && isTaskId(taskId) && rest.length === 0)
+    return { createdMs: Number(created), taskId };
   throw new InvalidRequestError('The cursor is not one of ours.', [
     { path: 'cursor', message: 'expected the next_cursor of an earlier answer' },
   ]);

@@ -49,6 +49,7 @@ export async function purgeTask(
       ...TASK_STATES.map((state) => keys.byState(state)),
       keys.credentials(taskId),
       keys.bindings,
+      keys.log,
     ],
     [taskId, `,${states.join(',')},`],
   );

@@ -45,6 +45,8 @@ import {
   resumeTask,
   retryTask,
 } from './task-control.js';
+import { createTaskIndex } from './task-index.js';
+import { createTaskLog, type TaskLog } from './task-log.js';
 import { createTaskStore, type TaskStore } from './task-store.js';
 import { rememberDuration } from './wait-estimate.js';
 import { createWaitingRoom, type WaitingRoom } from './waiting-room.js';
@@ -100,6 +102,8 @@ export interface QueueSystem {
   retry(taskId: string): Promise<ControlAnswer>;
   /** Removes an ended task with everything that belongs to it. @throws ScanmqError `not_found`, `invalid_state`. */
   purge(taskId: string, states?: readonly TaskState[]): Promise<TaskRecord>;
+  /** Every change of state, of all processes. */
+  readonly log: TaskLog;
   list(params: ListTasksParams): Promise<TaskPage>;
   /** @param capacity scans that the pool runs at once. */
   status(pool: string, capacity: number): Promise<QueueStatus>;
@@ -155,6 +159,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     maxAttempts: settings.maxAttempts,
     onError: (queue, error) => onError(`queue ${queue}`, error),
   });
+  const log = createTaskLog(redis, keys);
+  const index = createTaskIndex({ redis, keys, log });
   const credentials = createCredentialBox(redis, keys, settings.credentialsKey);
   const tell = async (message: ControlMessage): Promise<void> => {
     await redis.publish(keys.control, JSON.stringify(message));
@@ -196,7 +202,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     resume: (taskId) => resumeTask(controlDeps, taskId),
     retry: (taskId) => retryTask(controlDeps, taskId),
     purge: (taskId, states) => purgeTask(purgeDeps, taskId, states),
-    list: (params) => listTasks(tasks, params),
+    log,
+    list: (params) => listTasks({ tasks, index }, params),
     status: (pool, capacity) => queueStatus(statusDeps, pool, capacity),
     async waitOf(task, capacity) {
       const [position, known] = await Promise.all([queuePosition(statusDeps, task), pace(task.scanner_pool)]);

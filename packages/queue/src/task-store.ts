@@ -145,7 +145,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     const answer = asTexts(
       await changeTaskScript(
         redis,
-        [keys.record(taskId), ...TASK_STATES.map((state) => keys.byState(state))],
+        [keys.record(taskId), ...TASK_STATES.map((state) => keys.byState(state)), keys.log],
         [
           taskId,
           `,${expected.join(',')},`,
@@ -195,6 +195,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             keys.fair(queueNameOf(record)),
             // the hash of the request is keyed, and two principals must not learn of each other's tasks
             coalesce ? keys.coalesce(`${record.principal}:${record.request_hash}`) : recordKey,
+            keys.log,
           ],
           [
             record.task_id,

@@ -1,0 +1,68 @@
+/** The targets of a task in little memory, to be compared with one target many times. */
+import { parseTarget, type Target } from '@scanmq/contract';
+
+/** Interval after interval as first, last, first, last …; names in lower case. */
+export interface TargetSet {
+  /** IPv4 addresses as numbers. */
+  readonly v4: ArrayLike<number>;
+  readonly v6: readonly bigint[];
+  readonly names: readonly string[];
+}
+
+const NOTHING: readonly never[] = [];
+export const NO_TARGETS: TargetSet = { v4: NOTHING, v6: NOTHING, names: NOTHING };
+/** Below this a plain list takes less than a typed array with its head. */
+const TYPED_FROM = 16;
+
+/** What is no target of ours is left out: nobody can search by it. */
+export function parseTargetSet(text: string): TargetSet {
+  if (text === '') return NO_TARGETS;
+  const v4: number[] = [];
+  const v6: bigint[] = [];
+  const names = new Set<string>();
+  for (const part of text.split(/[\s,;]+/)) {
+    const target = part === '' ? undefined : parseTarget(part);
+    if (target === undefined) continue;
+    // a text cut out of a larger one keeps the whole of it in memory
+    if (target.kind === 'name') names.add(Buffer.from(target.text).toString());
+    else if (target.family === 4) v4.push(Number(target.first), Number(target.last));
+    else v6.push(target.first, target.last);
+  }
+  const merged = mergeIntervals(v4);
+  return {
+    v4: merged.length === 0 ? NOTHING : merged.length < TYPED_FROM ? merged : Uint32Array.from(merged),
+    v6: v6.length === 0 ? NOTHING : v6,
+    names: names.size === 0 ? NOTHING : [...names],
+  };
+}
+
+/** The same addresses in as few intervals as possible, ascending. */
+function mergeIntervals(flat: readonly number[]): number[] {
+  if (flat.length <= 2) return [...flat];
+  const pairs: [number, number][] = [];
+  for (let at = 0; at < flat.length; at += 2) pairs.push([flat[at] ?? 0, flat[at + 1] ?? 0]);
+  pairs.sort(([a], [b]) => a - b);
+  const merged: number[] = [];
+  for (const [first, last] of pairs) {
+    const end = merged.at(-1);
+    if (end === undefined || first > end + 1) merged.push(first, last);
+    else if (last > end) merged[merged.length - 1] = last;
+  }
+  return merged;
+}
+
+/** Tells of sets whether they share an address with this target, or have its name. */
+export function overlapsWith(wanted: Target): (set: TargetSet) => boolean {
+  if (wanted.kind === 'name') return ({ names }) => names.includes(wanted.text);
+  if (wanted.family === 6) return ({ v6 }) => anyOverlap(v6, wanted.first, wanted.last);
+  const [first, last] = [Number(wanted.first), Number(wanted.last)];
+  return ({ v4 }) => anyOverlap(v4, first, last);
+}
+
+function anyOverlap<N extends number | bigint>(flat: ArrayLike<N>, first: N, last: N): boolean {
+  for (let at = 0; at + 1 < flat.length; at += 2) {
+    const [from, to] = [flat[at], flat[at + 1]];
+    if (from !== undefined && to !== undefined && from <= last && first <= to) return true;
+  }
+  return false;
+}
