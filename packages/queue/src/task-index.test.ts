@@ -75,7 +75,12 @@ function place(): Place {
         checkpoint: null,
         imported: null,
       });
-      await tasks.create(task, { idempotencyTtlMs: 0, sealedCredentials: undefined });
+      await tasks.create(task, {
+        idempotencyTtlMs: 0,
+        sealedCredentials: undefined,
+        share: 1,
+        coalesce: false,
+      });
       return task.task_id;
     },
     async move(taskId, ...states) {
