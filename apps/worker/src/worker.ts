@@ -52,6 +52,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     settings,
     policy,
     admission,
+    applyLimits: () => core.applyLimits(),
     suspect: (instanceKey) => monitor.suspect(instanceKey),
     log,
     now,

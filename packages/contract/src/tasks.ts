@@ -52,6 +52,8 @@ export const waitingForSchema = z.object({
   since: isoTime,
   /** When it is known: the opening of a window. */
   until: isoTime.nullable(),
+  /** What it shares with others that wait for the same: they are served in their order. Null for what is its own. */
+  blocker: z.string().nullable().default(null),
 });
 export type WaitingFor = z.infer<typeof waitingForSchema>;
 

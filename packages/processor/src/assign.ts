@@ -35,7 +35,16 @@ export interface AssignDeps {
 /** Whoever waits is called when something changes; this is how long a call that got lost costs. */
 const LOOK_AGAIN_MS = 60_000;
 
-export async function assign(deps: AssignDeps, task: TaskRecord, view: FleetView): Promise<Assignment> {
+/**
+ * @param called the caller goes through those that wait in their order; anybody else does not go past those before it that
+ *   wait for the same.
+ */
+export async function assign(
+  deps: AssignDeps,
+  task: TaskRecord,
+  view: FleetView,
+  called = false,
+): Promise<Assignment> {
   const { registry, queue } = deps;
   // an import takes no slot: it only reads
   if (task.imported)
@@ -54,8 +63,32 @@ export async function assign(deps: AssignDeps, task: TaskRecord, view: FleetView
     return wait(deps, task, 'hold', `${task.pause_requested.by} paused it`);
   const rules = await rulesFor(registry, task, deps.policy.resolve);
   const closed = closedWindow(registry, task.scanner_pool, rules, deps.now());
-  if (closed) return wait(deps, task, 'window', `the window of ${closed.of} is closed`, closed.opensAt);
+  if (closed)
+    return wait(deps, task, 'window', `the window of ${closed.of} is closed`, { until: closed.opensAt });
+  if (!called && (await queue.bindings.of(task.task_id)) === undefined) {
+    const blocker = await queue.waitingRoom.earlier(task, blockersOf(task, rules));
+    if (blocker !== undefined)
+      return wait(deps, task, kindOf(blocker), 'others before it wait for the same', { blocker });
+  }
   return await bindToScanner(deps, task, view, rules);
+}
+
+const SLOT = 'slot';
+const ofPrincipal = (principal: string): string => `principal ${principal}`;
+const ofTarget = (name: string): string => `target ${name}`;
+
+/** What a task may have to wait for together with others. A task that asks for one instance has a queue of its own. */
+function blockersOf(task: TaskRecord, rules: readonly TargetRules[]): readonly string[] {
+  return [
+    ...(task.pinned_instance === null ? [SLOT] : []),
+    ofPrincipal(task.principal),
+    ...rules.map((rule) => ofTarget(rule.name)),
+  ];
+}
+
+function kindOf(blocker: string): WaitingFor['kind'] {
+  if (blocker === SLOT) return 'scanner_full';
+  return blocker.startsWith('principal ') ? 'principal_limit' : 'target_limit';
 }
 
 async function bindToScanner(
@@ -97,6 +130,7 @@ async function bindToScanner(
         task,
         'principal_limit',
         `${task.principal} already runs ${answer.used} of its ${limits.ofPrincipal} scans at once`,
+        { blocker: ofPrincipal(task.principal) },
       );
     case 'target': {
       const name = answer.limit;
@@ -106,6 +140,7 @@ async function bindToScanner(
         task,
         'target_limit',
         `the target network '${name}' is scanned ${max} times at once already, which is its limit`,
+        { blocker: ofTarget(name) },
       );
     }
     case 'full':
@@ -116,6 +151,7 @@ async function bindToScanner(
         task.pinned_instance === null
           ? `every scanner of pool '${task.scanner_pool}' that is available is full`
           : `${task.scanner_pool}:${task.pinned_instance}, which it asks for, is full`,
+        { blocker: task.pinned_instance === null ? SLOT : null },
       );
   }
 }
@@ -150,7 +186,7 @@ function withoutScanner(
   const bad = states.filter((state) => !state.usable);
   // somebody may switch it on again, or end the drain: no error
   if (bad.some((state) => state.kind === 'held' || (state.kind === 'never' && state.code === 'no_scanner')))
-    return wait(deps, task, 'no_scanner', reason);
+    return wait(deps, task, 'no_scanner', reason, { blocker: task.pinned_instance === null ? SLOT : null });
   if (bad.length > 0 && bad.every((state) => state.kind === 'never')) {
     try {
       refuseUnlessLaunchable(
@@ -178,7 +214,9 @@ function withoutScanner(
   const since = task.waiting_for?.kind === 'no_scanner' ? Date.parse(task.waiting_for.since) : undefined;
   const waitedMs = since === undefined ? 0 : deps.now().getTime() - since;
   if (waitedMs < deps.settings.scannerOutageMs) {
-    const waiting = wait(deps, task, 'no_scanner', reason);
+    const waiting = wait(deps, task, 'no_scanner', reason, {
+      blocker: task.pinned_instance === null ? SLOT : null,
+    });
     return { ...waiting, delayMs: Math.min(waiting.delayMs, deps.settings.scannerOutageMs - waitedMs + 1) };
   }
   return {
@@ -198,7 +236,7 @@ function wait(
   task: TaskRecord,
   kind: WaitingFor['kind'],
   reason: string,
-  until?: Date,
+  { until, blocker = null }: { readonly until?: Date; readonly blocker?: string | null } = {},
 ): Extract<Assignment, { kind: 'wait' }> {
   const at = now();
   const before = task.waiting_for;
@@ -209,6 +247,7 @@ function wait(
       reason,
       since: before?.kind === kind ? before.since : at.toISOString(),
       until: until?.toISOString() ?? null,
+      blocker,
     },
     // a timer may fire a moment early, and would find the window still closed
     delayMs:

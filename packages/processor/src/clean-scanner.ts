@@ -1,4 +1,4 @@
-/** Deletes the scans of ended tasks on their scanners, where that is wanted (`SCANNER_CLEANUP`). Never one without our marker. */
+/** Deletes the scan of an ended task on its scanner, where that is wanted (`SCANNER_CLEANUP`). Never one without our marker. */
 import type { TaskRecord } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
@@ -21,46 +21,43 @@ export interface CleanedScan {
 const ASK_MS = 30_000;
 
 /**
- * All scans of a task on the scanner that had it last: also those of earlier tries.
- * @param dryRun only tells which would be deleted.
- * @throws ScannerError when the scanner cannot be asked, or refuses; a scan that is still active is left for later.
+ * The scan of a task: by the id that its checkpoint has, and only if it still carries the marker, has ended, and has no
+ * run but ours. A copy that somebody made of it, or a scan that somebody launched again, is theirs.
+ * @param dryRun only tells whether it would be deleted.
+ * @returns undefined when there is nothing to delete.
+ * @throws ScannerError when the scanner cannot be asked, or refuses.
  */
-export async function deleteScansOf(
+export async function deleteScanOf(
   deps: Pick<CleanDeps, 'registry'>,
   task: TaskRecord,
   dryRun: boolean,
-): Promise<readonly CleanedScan[]> {
-  const instanceKey = task.checkpoint?.instance_key;
+): Promise<CleanedScan | undefined> {
+  const { instance_key: instanceKey = '', nessus_scan_id: scanId } = task.checkpoint ?? {};
   // an import made nothing on a scanner; and one that is configured no more cannot be asked
-  if (task.imported || instanceKey === undefined || !deps.registry.instance(instanceKey)) return [];
+  if (task.imported || scanId === undefined || !deps.registry.instance(instanceKey)) return undefined;
   const scanner = deps.registry.scanner(instanceKey);
   const signal = AbortSignal.timeout(ASK_MS);
-  const listed = await scanner.findScans(`[scanmq ${task.task_id}`, signal);
-  const ours = listed.filter(
-    (scan) => readMarker(scan.name)?.taskId === task.task_id && scan.statusClass !== 'active',
-  );
-  if (!dryRun) for (const scan of ours) await scanner.deleteScan(scan.scanId, signal);
-  return ours.map((scan) => ({
-    task_id: task.task_id,
-    scanner: instanceKey,
-    nessus_scan_id: scan.scanId,
-    name: scan.name,
-  }));
+  const scan = await scanner.getScan(scanId, undefined, signal);
+  if (scan?.statusClass !== 'terminal' || scan.runs.length !== 1) return undefined;
+  const marker = readMarker(scan.name);
+  if (marker?.taskId !== task.task_id || !scan.name.endsWith(marker.text)) return undefined;
+  if (!dryRun) await scanner.deleteScan(scanId, signal);
+  return { task_id: task.task_id, scanner: instanceKey, nessus_scan_id: scanId, name: scan.name };
 }
 
 /** Right after the end of a task; what does not work now is done by housekeeping. Never throws. */
 export async function cleanScanner(deps: CleanDeps, task: TaskRecord): Promise<void> {
   try {
-    const deleted = await deleteScansOf(deps, task, false);
+    const deleted = await deleteScanOf(deps, task, false);
     await deps.queue.scannerCleanup.done(task.task_id);
-    if (deleted.length > 0)
+    if (deleted)
       deps.log.info(
         {
           event: 'scan.deleted',
           task_id: task.task_id,
-          nessus_scan_ids: deleted.map((scan) => scan.nessus_scan_id),
+          nessus_scan_id: deleted.nessus_scan_id,
         },
-        'scans deleted on the scanner',
+        'scan deleted on the scanner',
       );
   } catch (error) {
     deps.log.warn(

@@ -106,10 +106,16 @@ export function refuseUnlessLaunchable(
  * Pools with the limits of their instances, for the queues. An instance that takes no new task counts with what still
  * runs there: what waits would otherwise be fetched only to find every other scanner full.
  * @param load scans in progress by instance.
+ * @param pinned by pool, how many of them came through the queue of an instance.
  */
-export function poolShapes(view: FleetView, load: ReadonlyMap<string, number>): readonly PoolShape[] {
+export function poolShapes(
+  view: FleetView,
+  load: ReadonlyMap<string, number>,
+  pinned: ReadonlyMap<string, number>,
+): readonly PoolShape[] {
   return view.registry.pools().map((pool) => ({
     pool,
+    elsewhere: pinned.get(pool) ?? 0,
     instances: view.registry.instances(pool).map((instance) => ({
       instanceId: instance.instanceId,
       limit: availability(view, instance).usable
@@ -123,6 +129,7 @@ export function poolShapes(view: FleetView, load: ReadonlyMap<string, number>): 
 export function configuredShapes(registry: ScannerRegistry): readonly PoolShape[] {
   return registry.pools().map((pool) => ({
     pool,
+    elsewhere: 0,
     instances: registry
       .instances(pool)
       .map((instance) => ({ instanceId: instance.instanceId, limit: instance.maxConcurrentScans })),

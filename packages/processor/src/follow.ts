@@ -1,5 +1,6 @@
 /** Collects each finished scan of a folder that people work in on the scanner (`follow` in scanners.yaml), once. */
 import type { ScannerInstanceConfig } from '@scanmq/config';
+import { ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { FollowedMark, QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry, ScanRun, ScanSnapshot } from '@scanmq/scanners';
@@ -81,8 +82,13 @@ async function followFolder(
         },
         { followed: true, now: now(), idempotencyTtlMs: REMEMBERED_MS },
         { principal: FOLLOWER },
-      );
-      if (replay) continue;
+      ).catch((error: unknown) => {
+        // it was collected, and is past its retention by now
+        if (error instanceof ScanmqError && error.code === 'not_found')
+          return { task: undefined, replay: true };
+        throw error;
+      });
+      if (replay || !task) continue;
       tasks.push(task.task_id);
       log.info(
         {

@@ -18,7 +18,7 @@ import {
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import { deleteScansOf } from './clean-scanner.js';
+import { deleteScanOf } from './clean-scanner.js';
 
 export interface HousekeepingDeps {
   readonly queue: QueueSystem;
@@ -34,6 +34,7 @@ export interface HousekeepingDeps {
 /** One pass does no more, so that it ends; the next goes on. */
 const TASKS_PER_PASS = 1_000;
 const DIRECTORIES_PER_READ = 500;
+const BATCH = 500;
 /** An upload that is under way has a directory and no record. */
 const UPLOAD_MS = 24 * 3_600_000;
 const LISTED_UNKNOWN = 100;
@@ -82,18 +83,19 @@ async function cleanScanners(deps: HousekeepingDeps, report: HousekeepingReport)
     const task = await deps.queue.tasks.find(taskId);
     // retried meanwhile: its new end decides
     if (task && !isTerminal(task.state)) continue;
-    if (task && !(await deleteScans(deps, task, report))) continue;
+    if (task && !(await deleteScan(deps, task, report))) continue;
     if (!report.dry_run) await deps.queue.scannerCleanup.done(taskId);
   }
 }
 
-async function deleteScans(
+async function deleteScan(
   deps: HousekeepingDeps,
   task: TaskRecord,
   report: HousekeepingReport,
 ): Promise<boolean> {
   try {
-    report.scans.push(...(await deleteScansOf(deps, task, report.dry_run)));
+    const deleted = await deleteScanOf(deps, task, report.dry_run);
+    if (deleted) report.scans.push(deleted);
     return true;
   } catch (error) {
     report.problems.push(`${task.task_id}: its scan could not be deleted: ${toScanmqError(error).message}`);
@@ -102,32 +104,60 @@ async function deleteScans(
 }
 
 async function removeTasks(deps: HousekeepingDeps, report: HousekeepingReport): Promise<void> {
-  const { queue, settings, now } = deps;
-  const nowMs = now().getTime();
+  const { queue, now } = deps;
   for (const state of ENDED) {
-    const keptMs = retentionMs(deps, state);
-    const ids = await queue.tasks.idsChangedBefore(state, new Date(nowMs - keptMs), TASKS_PER_PASS);
-    for (const task of await queue.tasks.getMany(ids)) {
-      if (task?.state !== state || report.tasks.length >= TASKS_PER_PASS) continue;
-      const endedAt = task.completed_at ?? task.created_at;
-      if (nowMs - Date.parse(endedAt) < keptMs) continue;
-      // as long as its key is remembered, a repeated request must find the task, and not start a second scan
-      const keyMs = Date.parse(task.created_at) + settings.idempotencyTtlMs;
-      if (task.idempotency_key !== null && keyMs > nowMs) continue;
-      const reason = `${state}, kept for ${days(keptMs)}`;
-      if (!report.dry_run) {
-        if (settings.scannerCleanup === 'delete') await deleteScans(deps, task, report);
-        try {
-          await queue.purge(task.task_id, [state]);
-          await queue.scannerCleanup.done(task.task_id);
-        } catch (error) {
-          report.problems.push(`${task.task_id}: ${toScanmqError(error).message}`);
-          continue;
-        }
+    const before = new Date(now().getTime() - retentionMs(deps, state));
+    // those that stay are passed over; those that go leave the index
+    let staying = 0;
+    for (;;) {
+      const ids = await queue.tasks.idsChangedBefore(state, before, staying, BATCH);
+      for (const task of await queue.tasks.getMany(ids)) {
+        if (report.tasks.length >= TASKS_PER_PASS) return;
+        if (!task || report.dry_run || !isDue(deps, task, state)) staying += 1;
+        if (task && isDue(deps, task, state) && !(await removeTask(deps, task, report))) staying += 1;
       }
-      report.tasks.push({ task_id: task.task_id, state, ended_at: endedAt, reason });
+      if (ids.length < BATCH) break;
     }
   }
+}
+
+function isDue({ settings, now, ...deps }: HousekeepingDeps, task: TaskRecord, state: TaskState): boolean {
+  const nowMs = now().getTime();
+  if (task.state !== state) return false;
+  if (
+    nowMs - Date.parse(task.completed_at ?? task.created_at) <
+    retentionMs({ ...deps, settings, now }, state)
+  )
+    return false;
+  // as long as its key is remembered, a repeated request must find the task, and not start a second scan
+  const keyMs = Date.parse(task.created_at) + settings.idempotencyTtlMs;
+  return task.idempotency_key === null || keyMs <= nowMs;
+}
+
+/** @returns false when it could not be removed. */
+async function removeTask(
+  deps: HousekeepingDeps,
+  task: TaskRecord,
+  report: HousekeepingReport,
+): Promise<boolean> {
+  if (!report.dry_run) {
+    try {
+      // first, as long as it is known which scan it is; one that cannot be deleted stays, as with every other tool
+      if (deps.settings.scannerCleanup === 'delete') await deleteScan(deps, task, report);
+      await deps.queue.purge(task.task_id, [task.state]);
+      await deps.queue.scannerCleanup.done(task.task_id);
+    } catch (error) {
+      report.problems.push(`${task.task_id}: ${toScanmqError(error).message}`);
+      return false;
+    }
+  }
+  report.tasks.push({
+    task_id: task.task_id,
+    state: task.state,
+    ended_at: task.completed_at ?? task.created_at,
+    reason: `${task.state}, kept for ${days(retentionMs(deps, task.state))}`,
+  });
+  return true;
 }
 
 function days(ms: number): string {
@@ -147,7 +177,7 @@ async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingRep
     const records = await deps.queue.tasks.getMany(batch);
     for (const [index, name] of batch.entries()) {
       if (records[index]) continue;
-      const verdict = await judgeDirectory(deps, join(dataDir, name));
+      const verdict = await judgeDirectory(deps, dataDir, name);
       if (verdict.goes) {
         if (!report.dry_run) await rm(join(dataDir, name), { recursive: true, force: true });
         report.directories.push({ name, reason: verdict.reason });
@@ -159,22 +189,26 @@ async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingRep
 }
 
 /** Of a file that another version may have written, only what is needed. */
-const taskFileSchema = taskRecordSchema.pick({ state: true, completed_at: true });
+const taskFileSchema = taskRecordSchema.pick({ task_id: true, state: true, completed_at: true });
 
 async function judgeDirectory(
   deps: HousekeepingDeps,
-  path: string,
+  dataDir: string,
+  name: string,
 ): Promise<{ readonly goes: boolean; readonly reason: string }> {
   const nowMs = deps.now().getTime();
-  const text = await readFile(join(path, 'task.json'), 'utf8').catch(() => undefined);
-  if (text === undefined) {
-    const ageMs = nowMs - (await lstat(path)).mtimeMs;
+  const file = join(dataDir, name, 'task.json');
+  const found = await lstat(file).catch(() => undefined);
+  if (found === undefined) {
+    const ageMs = nowMs - (await lstat(join(dataDir, name))).mtimeMs;
     return ageMs > UPLOAD_MS
       ? { goes: true, reason: 'an upload that never became a task' }
       : { goes: false, reason: 'without a task, but younger than a day: perhaps an upload under way' };
   }
-  const task = taskFileSchema.safeParse(parseJson(text));
-  if (!task.success || !isTerminal(task.data.state) || task.data.completed_at === null)
+  const task = taskFileSchema.safeParse(found.isFile() ? parseJson(await readFile(file, 'utf8')) : undefined);
+  if (!task.success || task.data.task_id !== name)
+    return { goes: false, reason: 'its task.json is not one of ours' };
+  if (!isTerminal(task.data.state) || task.data.completed_at === null)
     return { goes: false, reason: 'its task is not known to this Redis, and had not ended' };
   const keptMs = retentionMs(deps, task.data.state);
   return nowMs - Date.parse(task.data.completed_at) > keptMs

@@ -7,6 +7,7 @@ export async function releaseAll(deps: ProcessorDeps, task: TaskRecord): Promise
   await deps.queue.bindings.release(task.task_id);
   await deps.queue.credentials.delete(task.task_id);
   await deps.queue.waitingRoom.leave(task);
+  if (task.pinned_instance !== null) await deps.applyLimits();
   if (!task.imported) deps.admission.request();
 }
 

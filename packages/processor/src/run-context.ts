@@ -26,6 +26,8 @@ export interface ProcessorDeps {
   readonly policy: TargetPolicy;
   /** Told whenever somebody who waits may be served. */
   readonly admission: { request(): void };
+  /** Brings the limits of the queues in line with what runs; called when a task of an instance's own queue begins or ends. */
+  readonly applyLimits: () => Promise<void>;
   /** Told of an instance that a run finds away, or back. */
   readonly suspect: (instanceKey: InstanceKey) => void;
   readonly log: Logger;

@@ -143,7 +143,10 @@ async function keepPartialResults(run: Run): Promise<TaskChange> {
 async function endWithError(run: Run, error: ScanmqError): Promise<never> {
   const { deps, job, task, ctx, runToken } = run;
   const attempt = job.attemptsMade + 1;
-  const again = error.retryable !== 'no' && attempt < (job.opts.attempts ?? 1);
+  // a scanner that has lost its licence since it was chosen is no reason to give up where another has one
+  const moves = error.code === 'scanner_export_only' && (await anotherCanTake(run));
+  if (error.code === 'scanner_export_only') deps.suspect(run.instanceKey);
+  const again = (error.retryable !== 'no' || moves) && attempt < (job.opts.attempts ?? 1);
   const facts = { code: error.code, message: error.message, retryable: error.retryable !== 'no' };
   const failures = await failuresWith(run, error);
   ctx.log[again ? 'warn' : 'error'](
@@ -192,7 +195,7 @@ async function planNextAttempt(run: Run, error: ScanmqError): Promise<NextAttemp
   if (!isAway(error) || !(await anotherCanTake(run))) return { change: { checkpoint }, freesSlot: false };
   const at = deps.now().toISOString();
   await ctx.note(
-    `${instanceKey} stayed away for too long: its scan is given up, another scanner makes a new one.`,
+    `${instanceKey} cannot go on with its scan (${error.code}): it is given up, another scanner makes a new one.`,
   );
   ctx.log.warn(
     { event: 'scan.abandoned', nessus_scan_id: checkpoint.nessus_scan_id },
@@ -217,8 +220,13 @@ async function planNextAttempt(run: Run, error: ScanmqError): Promise<NextAttemp
   };
 }
 
+/** True when the scanner cannot go on with its scan, though another could. */
 function isAway(error: ScanmqError): boolean {
-  return error.code === 'scanner_unreachable' || error.code === 'scanner_auth_failed';
+  return (
+    error.code === 'scanner_unreachable' ||
+    error.code === 'scanner_auth_failed' ||
+    error.code === 'scanner_export_only'
+  );
 }
 
 async function anotherCanTake({ task, deps, instanceKey }: Run): Promise<boolean> {

@@ -105,6 +105,7 @@ async function runTask(
     return await endUnassigned(deps, job, task, assignment.error, assignment.kind === 'failed');
   const { instanceKey } = assignment;
   await deps.queue.waitingRoom.leave(task);
+  if (task.pinned_instance !== null) await deps.applyLimits();
   const runToken = randomUUID();
   const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1);
   if (!begun.begun) return await repeatOutcome(deps, await tasks.get(task.task_id));
@@ -159,8 +160,7 @@ async function waitForTurn(
   // delayed first: whoever calls it must find it so
   await deps.queue.waitingRoom.enter(task, waitingFor);
   // and what it waits for may have come in between
-  const again = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
-  if (again.kind !== 'wait') await deps.queue.waitingRoom.call(task);
+  deps.admission.request();
   throw new DelayedError();
 }
 

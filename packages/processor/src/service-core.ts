@@ -78,7 +78,12 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
 
   async function applyLimits(): Promise<void> {
     const view = await lookAtFleet(registry, queue);
-    await queue.applyLimits(poolShapes(view, await queue.bindings.load()));
+    const bound = await queue.tasks.getMany(await queue.bindings.taskIds());
+    const pinned = new Map<string, number>();
+    for (const task of bound)
+      if (task?.pinned_instance != null)
+        pinned.set(task.scanner_pool, (pinned.get(task.scanner_pool) ?? 0) + 1);
+    await queue.applyLimits(poolShapes(view, await queue.bindings.load(), pinned));
   }
 
   async function applyFleet(): Promise<void> {

@@ -47,11 +47,12 @@ async function settle({ queue, registry, log }: SettleDeps, scan: AbandonedScan)
   if (registry.instance(scan.instance_key)) {
     const scanner = registry.scanner(scan.instance_key);
     try {
-      const scanId = scan.scan_id ?? (await scanner.findScans(scan.marker, signal))[0]?.scanId;
-      const now = scanId === undefined ? undefined : await scanner.getScan(scanId, undefined, signal);
       // never a scan without our marker: ids begin anew after a reinstallation
-      if (scanId !== undefined && now?.statusClass === 'active' && now.name.includes(scan.marker)) {
-        await scanner.stopScan(scanId, signal);
+      const ours = await scanner.findScans(scan.marker, signal);
+      const found = ours.find(({ scanId }) => scan.scan_id === null || scanId === scan.scan_id);
+      const now = found && (await scanner.getScan(found.scanId, undefined, signal));
+      if (found && now?.statusClass === 'active') {
+        await scanner.stopScan(found.scanId, signal);
         return false;
       }
     } catch (error) {

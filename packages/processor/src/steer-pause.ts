@@ -54,6 +54,7 @@ async function tell(ctx: RunContext, wish: Wish | undefined): Promise<void> {
           reason: `its scan is paused, because the window of ${wish.of} is closed`,
           since: ctx.deps.now().toISOString(),
           until: wish.until.toISOString(),
+          blocker: null,
         }
       : null;
   await ctx.update({ waiting_for: waitingFor });

@@ -16,7 +16,8 @@
   Returns {'changed', revision}, {'missing'}, {'state', actual state} or {'not_owner'}.
 ]]
 local quoted = redis.call('HGET', KEYS[1], 'state')
-if not quoted then
+-- a task that is being removed is as good as gone (purge-begin.lua)
+if not quoted or redis.call('HEXISTS', KEYS[1], 'purging') == 1 then
   return { 'missing' }
 end
 local state = string.sub(quoted, 2, -2)

@@ -43,6 +43,10 @@ export interface Bindings {
     candidates: readonly BindingCandidate[],
     limits: BindingLimits,
   ): Promise<BindingAnswer>;
+  /** The instance that a task is bound to. */
+  of(taskId: string): Promise<InstanceKey | undefined>;
+  /** Tasks that occupy a slot. */
+  taskIds(): Promise<readonly string[]>;
   /** Gives the slot free. Only after the scan on the scanner has ended or was given up. */
   release(taskId: string): Promise<void>;
   /** Slots in use by instance. */
@@ -88,6 +92,10 @@ export function createBindings(redis: Redis, keys: Keys): Bindings {
           return { bound: undefined, because: 'full' };
       }
     },
+    async of(taskId) {
+      return ((await redis.hget(keys.bindings, taskId)) as InstanceKey | null) ?? undefined;
+    },
+    taskIds: () => redis.hkeys(keys.bindings),
     async release(taskId) {
       await redis.hdel(keys.bindings, taskId);
     },

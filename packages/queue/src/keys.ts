@@ -36,6 +36,10 @@ export interface Keys {
   fair(queue: string): string;
   /** Tasks of a pool that wait for something other than their turn, in the order in which they are served. */
   parked(pool: string): string;
+  /** Of those, the ones that wait for the same slot, principal's limit or target network's limit. */
+  parkedFor(pool: string, blocker: string): string;
+  /** Task id → what it waits for there. */
+  parkedBlockers(pool: string): string;
   credentials(taskId: string): string;
   /** Durations of the last scans of a pool, milliseconds. */
   durations(pool: string): string;
@@ -77,6 +81,8 @@ export function createKeys(prefix: string): Keys {
     coalesce: (hash) => `${own}coalesce:${hash}`,
     fair: (queue) => `${own}fair:${queue}`,
     parked: (pool) => `${own}parked:${pool}`,
+    parkedFor: (pool, blocker) => `${own}parked-for:${pool}:${blocker}`,
+    parkedBlockers: (pool) => `${own}parked-blockers:${pool}`,
     credentials: (taskId) => `${own}credentials:${taskId}`,
     durations: (pool) => `${own}durations:${pool}`,
     followed: (instanceKey) => `${own}followed:${instanceKey}`,

@@ -4,7 +4,7 @@ import { isTerminal, ScanmqError, TASK_STATES, type TaskRecord, type TaskState }
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import type { Queues } from './queues.js';
-import { purgeTaskScript } from './scripts.js';
+import { beginPurgeScript, endPurgeScript } from './scripts.js';
 import { taskDirectory } from './task-file.js';
 import type { TaskStore } from './task-store.js';
 
@@ -19,9 +19,11 @@ export interface PurgeDeps {
 const ENDED = TASK_STATES.filter(isTerminal);
 
 /**
- * Removes a task. May be repeated after a crash: the record goes last.
+ * Removes a task. Claimed first, so that nobody retries it in the middle; the record goes last, so that a removal that is
+ * broken off can be repeated.
  * @param states in which it may be removed; any in which it has ended when left out.
- * @throws ScanmqError `invalid_state` when it is in another state by now; `not_found` when there is none.
+ * @throws ScanmqError `invalid_state` when it is in another state by now, or its job was retried on the dashboard;
+ *   `not_found` when there is none.
  */
 export async function purgeTask(
   { redis, keys, tasks, queues, dataDir }: PurgeDeps,
@@ -29,19 +31,22 @@ export async function purgeTask(
   states: readonly TaskState[] = ENDED,
 ): Promise<TaskRecord> {
   const task = await tasks.get(taskId);
-  const refuse = (state: string): ScanmqError =>
-    new ScanmqError(
+  const claimed = await beginPurgeScript(redis, [keys.record(taskId)], [`,${states.join(',')},`]);
+  if (claimed === 'missing') throw new ScanmqError('not_found', `There is no task ${taskId}.`);
+  if (claimed !== 'claimed')
+    throw new ScanmqError(
       'invalid_state',
-      `The task is ${state}; only one that is ${states.join(' or ')} can be removed.`,
+      `The task is ${String(claimed)}; only one that is ${states.join(' or ')} can be removed.`,
     );
-  if (!states.includes(task.state)) throw refuse(task.state);
   const job = await queues.forTask(task).getJob(taskId);
-  // an ended task has no active job; one that is being retried has, and is not removed
-  await job?.remove().catch((error: unknown) => {
-    throw new ScanmqError('invalid_state', 'The job of the task is in use; try again.', { cause: error });
-  });
+  const state = await job?.getState();
+  if (job && state !== 'completed' && state !== 'failed' && state !== 'unknown') {
+    await redis.hdel(keys.record(taskId), 'purging');
+    throw new ScanmqError('invalid_state', `The job of the task is ${state}: somebody has retried it.`);
+  }
+  await job?.remove();
   await rm(taskDirectory(dataDir, taskId), { recursive: true, force: true });
-  const answer = await purgeTaskScript(
+  await endPurgeScript(
     redis,
     [
       keys.record(taskId),
@@ -51,9 +56,7 @@ export async function purgeTask(
       keys.bindings,
       keys.log,
     ],
-    [taskId, `,${states.join(',')},`],
+    [taskId],
   );
-  // between the two looks somebody retried it: the sweep gives it a job, and its run makes new results
-  if (answer !== 'removed' && answer !== 'missing') throw refuse(String(answer));
   return task;
 }

@@ -15,7 +15,9 @@ let queue: QueueSystem;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scanmq-queue-'));
   queue = await open();
-  await queue.applyLimits([{ pool: 'nessus', instances: [{ instanceId: 'scanner1', limit: 2 }] }]);
+  await queue.applyLimits([
+    { pool: 'nessus', elsewhere: 0, instances: [{ instanceId: 'scanner1', limit: 2 }] },
+  ]);
 });
 
 afterAll(async () => {

@@ -36,6 +36,8 @@ const SHOWN_TARGETS_CHARS = 500;
 
 export interface PoolShape {
   readonly pool: string;
+  /** Slots taken by tasks of the instances' own queues: the queue of the pool has so many less. */
+  readonly elsewhere: number;
   readonly instances: readonly { readonly instanceId: string; readonly limit: number }[];
 }
 
@@ -146,7 +148,7 @@ export function createQueues(options: QueuesOptions): Queues {
       queue(IMPORT_QUEUE);
       for (const shape of pools) {
         shapes.set(shape.pool, shape);
-        const total = shape.instances.reduce((sum, instance) => sum + instance.limit, 0);
+        const total = shape.instances.reduce((sum, instance) => sum + instance.limit, 0) - shape.elsewhere;
         await limit(queue(poolQueueName(shape.pool)), total);
         for (const instance of shape.instances)
           await limit(queue(instanceQueueName(shape.pool, instance.instanceId)), instance.limit);

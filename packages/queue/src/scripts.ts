@@ -23,7 +23,8 @@ function script(file: string): Script {
 export const createTaskScript = script('create-task');
 export const changeTaskScript = script('change-task');
 export const beginRunScript = script('begin-run');
-export const purgeTaskScript = script('purge-task');
+export const beginPurgeScript = script('purge-begin');
+export const endPurgeScript = script('purge-end');
 export const bindScript = script('bind');
 export const createScheduleScript = script('create-schedule');
 export const changeScheduleScript = script('change-schedule');

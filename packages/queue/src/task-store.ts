@@ -80,8 +80,8 @@ export interface TaskStore {
   ): Promise<{ begun: true; crashes: number } | { begun: false }>;
   /** Ids by creation, newest first. @param after an id of the page before. */
   idsByCreation(after: string | undefined, count: number, state?: TaskState): Promise<readonly string[]>;
-  /** Ids of tasks that came into a state before a moment, the oldest first. */
-  idsChangedBefore(state: TaskState, moment: Date, count: number): Promise<readonly string[]>;
+  /** Ids of tasks that came into a state before a moment, the oldest first. @param from how many to leave out. */
+  idsChangedBefore(state: TaskState, moment: Date, from: number, count: number): Promise<readonly string[]>;
   countByState(state: TaskState): Promise<number>;
   /** Writes `task.json` anew from the record. */
   copyToFile(taskId: string): Promise<void>;
@@ -268,8 +268,8 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       return await redis.zrevrange(index, rank + 1, rank + count);
     },
 
-    idsChangedBefore: (state, moment, count) =>
-      redis.zrangebyscore(keys.byState(state), '-inf', moment.getTime(), 'LIMIT', 0, count),
+    idsChangedBefore: (state, moment, from, count) =>
+      redis.zrangebyscore(keys.byState(state), '-inf', moment.getTime(), 'LIMIT', from, count),
 
     async countByState(state) {
       return await redis.zcard(keys.byState(state));

@@ -20,6 +20,11 @@ export interface WaitingRoom {
   call(task: TaskRecord): Promise<void>;
   /** The task no longer waits here. */
   leave(task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>): Promise<void>;
+  /**
+   * What others before this task wait for already; undefined when it may go past all of them.
+   * @param blockers that concern the task.
+   */
+  earlier(task: TaskRecord, blockers: readonly string[]): Promise<string | undefined>;
   /** How many of a pool wait here. */
   count(pool: string): Promise<number>;
   /** How many wait here that are served before a task of this priority number. */
@@ -30,21 +35,41 @@ export interface WaitingRoom {
 
 export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, queues: Queues): WaitingRoom {
   const leave: WaitingRoom['leave'] = async (task) => {
-    await redis.zrem(keys.parked(task.scanner_pool), task.task_id);
+    const { task_id: taskId, scanner_pool: pool } = task;
+    const blocker = await redis.hget(keys.parkedBlockers(pool), taskId);
+    const leaving = redis.multi().zrem(keys.parked(pool), taskId).hdel(keys.parkedBlockers(pool), taskId);
+    if (blocker !== null) leaving.zrem(keys.parkedFor(pool, blocker), taskId);
+    await leaving.exec();
   };
   return {
     async enter(task, waitingFor) {
       // whoever stood still for so long that the task runs elsewhere has nothing to say about it any more
       if ((await tasks.find(task.task_id))?.state !== 'queued') return;
-      await redis.zadd(keys.parked(task.scanner_pool), jobPriority(task), task.task_id);
+      const { task_id: taskId, scanner_pool: pool } = task;
+      const { blocker } = waitingFor;
+      await leave(task);
+      const entering = redis.multi().zadd(keys.parked(pool), jobPriority(task), taskId);
+      if (blocker !== null)
+        entering
+          .zadd(keys.parkedFor(pool, blocker), jobPriority(task), taskId)
+          .hset(keys.parkedBlockers(pool), taskId, blocker);
+      await entering.exec();
       if (task.waiting_for?.reason !== waitingFor.reason)
-        await tasks.update(task.task_id, { waiting_for: waitingFor });
+        await tasks.update(taskId, { waiting_for: waitingFor });
+    },
+    async earlier(task, blockers) {
+      for (const blocker of blockers) {
+        const key = keys.parkedFor(task.scanner_pool, blocker);
+        if ((await redis.zcount(key, '-inf', `(${jobPriority(task)}`)) > 0) return blocker;
+      }
+      return undefined;
     },
     async waiting(pool, count) {
       const ids = await redis.zrange(keys.parked(pool), 0, String(count - 1));
       const found = await tasks.getMany(ids);
       const gone = ids.filter((_, index) => found[index]?.state !== 'queued');
-      if (gone.length > 0) await redis.zrem(keys.parked(pool), ...gone);
+      for (const taskId of gone)
+        await leave({ task_id: taskId as TaskRecord['task_id'], scanner_pool: pool });
       return found.filter((task) => task?.state === 'queued').filter((task) => task !== undefined);
     },
     async call(task) {

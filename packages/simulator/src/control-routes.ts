@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { FAULTS, faultNameSchema, faultSchema } from './faults.js';
+import { PRODUCTS } from './options.js';
 import type { Simulator } from './simulator-api.js';
 
 const ms = z.number().min(0).max(3_600_000);
@@ -29,7 +30,7 @@ export function controlRoutes(app: FastifyInstance, simulator: Simulator): void 
     simulator: true,
     faults: FAULTS,
     calls:
-      'GET stats, scans, faults; PUT faults; DELETE faults; POST reset-stats, restart, loading, status, expire-sessions, rotate-token, next-export, abort, finish',
+      'GET stats, scans, faults; PUT faults; DELETE faults; POST reset-stats, restart, loading, status, product, expire-sessions, rotate-token, next-export, abort, finish',
   }));
   app.get('/control/stats', async () => ({ ...simulator.stats(), by_scan: simulator.scans() }));
   app.post('/control/reset-stats', async () => {
@@ -60,6 +61,11 @@ export function controlRoutes(app: FastifyInstance, simulator: Simulator): void 
   });
   app.post('/control/status', async (request) => {
     simulator.setServerStatus(z.object({ word: z.string() }).parse(request.body).word);
+    return { done: true };
+  });
+  app.post('/control/product', async (request) => {
+    const { product } = z.object({ product: z.enum(PRODUCTS).exclude(['tenable_vm']) }).parse(request.body);
+    simulator.setProduct(product);
     return { done: true };
   });
   app.post('/control/expire-sessions', async () => {

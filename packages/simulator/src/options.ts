@@ -8,6 +8,8 @@ const ms = z
   .min(0)
   .max(7 * 24 * 3_600_000);
 
+export type Product = (typeof PRODUCTS)[number];
+
 /** Everything that can be set when a simulator starts; all has a default. */
 export const simulatorOptionsSchema = z.strictObject({
   host: z

@@ -1,5 +1,6 @@
 import type { EngineStats } from './engine.js';
 import type { Fault, FaultInput, FaultName } from './faults.js';
+import type { Product } from './options.js';
 
 export interface SimulatorStats extends EngineStats {
   active_now: number;
@@ -43,6 +44,8 @@ export interface Simulator {
   load(forMs: number): void;
   /** The word of /server/status until it is `ready` again. */
   setServerStatus(word: string): void;
+  /** Has another licence from now on, as after a renewal that did not happen. Not to or from the cloud service. */
+  setProduct(product: Exclude<Product, 'tenable_vm'>): void;
   /** Refuses connections, then loads, then is ready; sessions and exports are gone, scans in progress aborted. Resolves when it listens again. */
   restart(times: { downMs: number; loadingMs: number }): Promise<void>;
   close(): Promise<void>;

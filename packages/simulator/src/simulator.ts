@@ -89,6 +89,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     rotateToken: () => access.rotateToken(),
     load: (forMs) => state.load(forMs),
     setServerStatus: (word) => state.setWord(word),
+    setProduct: (product) => {
+      settings.product = product;
+    },
     async restart(times) {
       // one at a time: a second call waits for the first
       restarting ??= restart(times).finally(() => {
