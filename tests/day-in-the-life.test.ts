@@ -9,6 +9,7 @@ import {
   type Priority,
   type ScanStatus,
   scanRequestSchema,
+  TASK_STATES,
   type TaskRecord,
 } from '@scanmq/contract';
 import { openQueueSystem, type QueueSystem } from '@scanmq/queue';
@@ -239,6 +240,16 @@ async function tellTheSameStory(records: readonly TaskRecord[]): Promise<void> {
     // one that was cancelled while it waited has no job any more
     expect(record.state === 'cancelled' ? ['completed', undefined] : ['completed']).toContain(state);
   }
+  const metrics = (await api.call('GET', '/metrics')).text;
+  for (const state of TASK_STATES) {
+    const count = records.filter((record) => record.state === state).length;
+    expect(metrics).toContain(`scanmq_tasks{state="${state}"} ${count}\n`);
+  }
+  for (const [index, scans] of LIMITS.entries()) {
+    expect(metrics).toContain(`scanmq_active_scans{instance="nessus:scanner${index + 1}"} 0\n`);
+    expect(metrics).toContain(`scanmq_scan_limit{instance="nessus:scanner${index + 1}"} ${scans}\n`);
+  }
+  expect(metrics).toContain('scanmq_queue_depth{pool="nessus"} 0\n');
   for (const record of records.filter((_, index) => index % 25 === 0)) {
     const answer = await api.call(
       'POST',

@@ -15,6 +15,7 @@ import { fleetRoutes } from './routes/fleet.js';
 import { healthRoutes } from './routes/health.js';
 import { housekeepingRoutes } from './routes/housekeeping.js';
 import { importRoutes } from './routes/imports.js';
+import { metricsRoutes } from './routes/metrics.js';
 import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
 import { scheduleRoutes } from './routes/schedules.js';
@@ -53,6 +54,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
   installErrors(app);
   installHostGuard(app);
   installBodyTimeout(app);
+  metricsRoutes(app, deps);
   healthRoutes(app, { queue: deps.queue, dataDir: deps.dataDir });
   await app.register(
     async (api) => {

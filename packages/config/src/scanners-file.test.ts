@@ -363,20 +363,87 @@ describe('config/scanners.example.yaml', () => {
   it('is right with everything uncommented that is commented out', () => {
     const whole = example
       .split('\n')
-      .map((line) =>
-        line.replace(/^( *)# (?=( {2})*(- )?(nessus_dmz:|cloud:|instance_id|[a-z_]+: |headers:|X-))/, '$1'),
-      )
+      .map((line) => line.replace(/^( *)# (?=( {2})*(- )?(instance_id|[a-z_]+:(?= |$)|X-|"\*": ))/, '$1'))
       .filter((line) => !/ca_file|tls_fingerprint/.test(line))
       .join('\n');
-    const { pools } = read(whole, env);
+    const config = read(whole, env);
+    const { pools } = config;
     expect([...pools.values()].flat().map(({ instanceKey }) => instanceKey)).toEqual([
       'nessus:scanner1',
       'nessus:scanner2',
       'cloud:tenable',
       'nessus_dmz:scanner1',
+      'nessus_plant:scanner1',
     ]);
+    expect(config.poolRules.get('nessus_plant')?.hours?.windows).toHaveLength(1);
+    expect(config.targetRules.map(({ name }) => name)).toEqual(['plant']);
+    expect([...config.principalRules.keys()]).toEqual(['nightly', '*']);
     expect(pools.get('cloud')?.[0]).toMatchObject({ type: 'tenable_vm', scanner: 'Scanner in Berlin' });
     expect(pools.get('nessus_dmz')?.[0]?.interface).toBe('web_session');
     expect(pools.get('nessus')?.[1]).toMatchObject({ headers: { 'X-Proxy-Token': 'x' }, follow: 'My Scans' });
+  });
+});
+
+describe('rules in scanners.yaml', () => {
+  const inside =
+    '    instance_id: s1\n      url: https://a:8834\n      username: u\n      password: p'.trim();
+  const pool = (rules: string): string => `nessus:\n${rules}\n  instances:\n    - ${inside}\n`;
+
+  it('of pools, target networks and principals are read, with placeholders', () => {
+    const config = read(
+      `${pool('  networks: ["${NET}", .example.com]\n  time_zone: Europe/Berlin\n  at_close: continue\n  windows:\n    - { opens: "0 22 * * mon-fri", hours: 8 }')}
+target_limits:
+  - { name: plant, targets: 10.7.0.0/16, max_concurrent_scans: 1 }
+  - { targets: [10.8.0.1, plc.example.com], windows: [{ opens: "0 1 * * *", hours: 2, time_zone: UTC }] }
+principals:
+  nightly: { share: 0.5, max_concurrent_scans: 2 }
+  "*":
+`,
+      { NET: '10.0.0.0/8' },
+    );
+    const rules = config.poolRules.get('nessus');
+    expect(rules?.networks?.texts).toEqual(['10.0.0.0/8', '.example.com']);
+    expect(rules?.hours).toEqual({
+      windows: [{ opens: '0 22 * * mon-fri', durationMs: 8 * 3_600_000, timeZone: 'Europe/Berlin' }],
+      atClose: 'continue',
+    });
+    expect(config.targetRules.map(({ name, maxConcurrentScans }) => [name, maxConcurrentScans])).toEqual([
+      ['plant', 1],
+      ['10.8.0.1 plc.example.com', undefined],
+    ]);
+    expect(config.principalRules.get('nightly')).toEqual({ share: 0.5, maxConcurrentScans: 2 });
+    expect(config.principalRules.get('*')).toEqual({ share: 1, maxConcurrentScans: undefined });
+    expect(config.pools.get('nessus')).toHaveLength(1);
+  });
+
+  it('say all that is wrong with them, each at its place', () => {
+    const found = mistakes(() =>
+      read(`${pool('  networks: 10.0.0.300\n  windows: [{ opens: "whenever", hours: 200 }]\n  colour: red')}
+target_limits:
+  - { targets: 10.7.0.0/16 }
+  - { targets: 10.8.0.0/16, max_concurrent_scans: 0 }
+principals:
+  nightly: { share: -1 }
+`),
+    );
+    expect(Object.keys(found).sort()).toEqual(
+      [
+        'nessus.colour',
+        'nessus.networks',
+        'nessus.windows.0.hours',
+        'nessus.windows.0.opens',
+        'principals.nightly.share',
+        'target_limits[0]',
+        'target_limits[1].max_concurrent_scans',
+      ].sort(),
+    );
+    for (const message of Object.values(found)) expect(message).toMatch(/^(expected|unknown)/);
+    expect(
+      mistakes(() => read(pool('  windows: [{ opens: "61 0 * * *", hours: 1 }]\n  time_zone: Mars/Base'))),
+    ).toMatchObject({ 'nessus.time_zone': expect.stringContaining('IANA') });
+    expect(mistakes(() => read(pool('  windows: [{ opens: "61 0 * * *", hours: 1 }]')))).toHaveProperty([
+      'nessus.windows.0.opens',
+    ]);
+    expect(mistakes(() => read('nessus: { instances: [] }\n'))).toHaveProperty('nessus');
   });
 });

@@ -4,9 +4,9 @@
  */
 import type { ScanType, TaskState } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
+import { compactTargets } from './compact-targets.js';
 import type { Keys } from './keys.js';
 import { oneAtATime } from './one-at-a-time.js';
-import { parseTargetSet } from './target-set.js';
 import type { TaskLog, TaskLogEntry } from './task-log.js';
 import { createTaskTable, type TaskMatches, type TaskQuery, type TaskTable } from './task-table.js';
 
@@ -124,7 +124,7 @@ interface NewRow {
   readonly createdMs: number;
 }
 
-function isEmpty({ targets: { v4, v6, names } }: { targets: ReturnType<typeof parseTargetSet> }): boolean {
+function isEmpty({ targets: { v4, v6, names } }: { targets: ReturnType<typeof compactTargets> }): boolean {
   return v4.length + v6.length + names.length === 0;
 }
 
@@ -146,7 +146,7 @@ async function readRows(redis: Redis, keys: Keys, table: TaskTable, tasks: reado
         pool: pool ?? '',
         principal: principal ?? '',
         scanType: (scanType ?? 'untrusted') as ScanType,
-        targets: parseTargetSet(targets ?? ''),
+        targets: compactTargets(targets ?? ''),
       });
     if (Date.now() < turnEndsAt) continue;
     await new Promise((resolve) => setImmediate(resolve));

@@ -8,7 +8,7 @@ import {
   targetsOverlap,
 } from '@scanmq/contract';
 import fc from 'fast-check';
-import { parseTargetSet } from './target-set.js';
+import { compactTargets } from './compact-targets.js';
 import { createTaskTable, type TaskMatches, type TaskQuery, type TaskRow } from './task-table.js';
 
 /** Few addresses, so that many targets overlap. */
@@ -120,7 +120,7 @@ describe('the table of tasks', () => {
               targets: targets.join(','),
             };
             tasks.set(taskId, made);
-            table.put({ ...made, targets: parseTargetSet(made.targets) });
+            table.put({ ...made, targets: compactTargets(made.targets) });
           }
           const query: TaskQuery = {
             ...filters,
@@ -151,7 +151,7 @@ describe('the table of tasks', () => {
         pool: 'nessus',
         principal: 'local',
         scanType: 'untrusted',
-        targets: parseTargetSet('192.0.2.1'),
+        targets: compactTargets('192.0.2.1'),
       });
     for (let number = 0; number < 6; number += 1) put(number, 1_000 + number);
     const first = table.query({ limit: 2 });

@@ -1,6 +1,6 @@
 /** What the list of tasks is filtered by, of every task, in memory and in order. Knows nothing of Redis. */
 import type { ScanType, Target, TaskState } from '@scanmq/contract';
-import { overlapsWith, type TargetSet } from './target-set.js';
+import { type CompactTargets, overlapsWith } from './compact-targets.js';
 
 export interface TaskRow {
   readonly taskId: string;
@@ -9,7 +9,7 @@ export interface TaskRow {
   readonly pool: string;
   readonly principal: string;
   readonly scanType: ScanType;
-  readonly targets: TargetSet;
+  readonly targets: CompactTargets;
 }
 
 /** A place in the order of tasks. */

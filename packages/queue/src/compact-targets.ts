@@ -2,7 +2,7 @@
 import { parseTarget, type Target } from '@scanmq/contract';
 
 /** Interval after interval as first, last, first, last …; names in lower case. */
-export interface TargetSet {
+export interface CompactTargets {
   /** IPv4 addresses as numbers. */
   readonly v4: ArrayLike<number>;
   readonly v6: readonly bigint[];
@@ -10,13 +10,13 @@ export interface TargetSet {
 }
 
 const NOTHING: readonly never[] = [];
-export const NO_TARGETS: TargetSet = { v4: NOTHING, v6: NOTHING, names: NOTHING };
+export const NO_COMPACT_TARGETS: CompactTargets = { v4: NOTHING, v6: NOTHING, names: NOTHING };
 /** Below this a plain list takes less than a typed array with its head. */
 const TYPED_FROM = 16;
 
 /** What is no target of ours is left out: nobody can search by it. */
-export function parseTargetSet(text: string): TargetSet {
-  if (text === '') return NO_TARGETS;
+export function compactTargets(text: string): CompactTargets {
+  if (text === '') return NO_COMPACT_TARGETS;
   const v4: number[] = [];
   const v6: bigint[] = [];
   const names = new Set<string>();
@@ -52,7 +52,7 @@ function mergeIntervals(flat: readonly number[]): number[] {
 }
 
 /** Tells of sets whether they share an address with this target, or have its name. */
-export function overlapsWith(wanted: Target): (set: TargetSet) => boolean {
+export function overlapsWith(wanted: Target): (set: CompactTargets) => boolean {
   if (wanted.kind === 'name') return ({ names }) => names.includes(wanted.text);
   const [first, last] = [wanted.first, wanted.last];
   if (wanted.family === 6) return ({ v6 }) => anyOverlap6(v6, first, last);
