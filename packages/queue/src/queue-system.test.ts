@@ -28,6 +28,7 @@ afterAll(async () => {
 async function open(
   url = process.env.SCANMQ_TEST_REDIS_URL ?? '',
   connectWaitMs = 5_000,
+  now?: () => Date,
 ): Promise<QueueSystem> {
   return await openQueueSystem({
     role: 'worker',
@@ -42,6 +43,7 @@ async function open(
       priorityAgeingMs: 3_600_000,
     },
     connectWaitMs,
+    ...(now ? { now } : {}),
     onError: () => undefined,
     onWarning: () => undefined,
   });
@@ -236,6 +238,61 @@ describe('the queue', () => {
       status: 'cancelled',
     });
     expect((await queue.tasks.get(task.task_id)).error?.message).toContain('changed my mind');
+  });
+});
+
+describe('the order in which tasks are served', () => {
+  const served = async (fresh: QueueSystem): Promise<string[]> => {
+    const ids = await fresh.queues
+      .forTask({ scanner_pool: 'nessus', pinned_instance: null, imported: null })
+      .getJobs(['prioritized'], 0, -1, true);
+    return await Promise.all(ids.map(async (job) => (await fresh.tasks.get(job?.id ?? '')).name));
+  };
+
+  it('gives each principal its share, whoever submitted first and how much; whoever comes new is not put behind', async () => {
+    const fresh = await open();
+    try {
+      const put = async (principal: string, name: string, share: number) =>
+        (await fresh.submit(request({ name }), placement, { principal, share })).task;
+      const first = [];
+      for (let n = 1; n <= 6; n += 1) first.push(await put('alice', `a${n}`, 2));
+      for (let n = 1; n <= 3; n += 1) await put('bob', `b${n}`, 1);
+      expect(await served(fresh)).toEqual(['a1', 'a2', 'b1', 'a3', 'a4', 'b2', 'a5', 'a6', 'b3']);
+      // alice's fourth is being served when carol comes
+      const fourth = first[3];
+      if (!fourth) throw new Error('no task');
+      await fresh.bindings.bind(fourth, [{ instanceKey: 'nessus:x', limit: 9 }], NO_LIMITS);
+      await put('carol', 'c1', 1);
+      expect((await served(fresh)).indexOf('c1')).toBe(6);
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  it('is by priority, and a task that waits long counts as a higher one', async () => {
+    let now = new Date();
+    const fresh = await open(undefined, undefined, () => now);
+    try {
+      const put = async (name: string, priority: ScanRequest['priority']) =>
+        (await fresh.submit(request({ name, priority }), placement, { principal: 'tester' })).task;
+      const low = await put('low', 'low');
+      await put('normal', 'normal');
+      await put('high', 'high');
+      expect(await served(fresh)).toEqual(['high', 'normal', 'low']);
+      expect((await fresh.sweep()).aged).toEqual([]);
+      // the first is an hour old, and then two; what comes then is new
+      now = new Date(now.getTime() + 3_700_000);
+      expect((await fresh.sweep()).aged).toContain(low.task_id);
+      expect((await fresh.tasks.get(low.task_id)).effective_priority).toBe('normal');
+      now = new Date(now.getTime() + 3_700_000);
+      await fresh.sweep();
+      await put('another', 'high');
+      expect((await fresh.tasks.get(low.task_id)).effective_priority).toBe('high');
+      expect(await served(fresh)).toEqual(['low', 'normal', 'high', 'another']);
+      expect((await fresh.sweep()).aged).toEqual([]);
+    } finally {
+      await fresh.close();
+    }
   });
 });
 
