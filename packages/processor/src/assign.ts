@@ -204,7 +204,7 @@ function withoutScanner(
     }
   }
   const needsOperator = bad.find((state) => state.kind === 'operator');
-  if (needsOperator && !bad.some((state) => state.kind === 'away')) {
+  if (needsOperator && bad.every((state) => state.kind === 'operator' || state.kind === 'never')) {
     const message = `No scanner can take the task: ${reason}.`;
     // a name that does not exist may be one of a resolver that is ill
     return ERROR_CODES[needsOperator.code].retryable === 'yes'
@@ -213,11 +213,15 @@ function withoutScanner(
   }
   const since = task.waiting_for?.kind === 'no_scanner' ? Date.parse(task.waiting_for.since) : undefined;
   const waitedMs = since === undefined ? 0 : deps.now().getTime() - since;
-  if (waitedMs < deps.settings.scannerOutageMs) {
+  // one that compiles its plugins may take an hour, and says so; one that does not answer may never come back
+  const patienceMs = bad.some((state) => state.kind === 'loading')
+    ? Math.max(task.timeout_ms, deps.settings.scannerOutageMs)
+    : deps.settings.scannerOutageMs;
+  if (waitedMs < patienceMs) {
     const waiting = wait(deps, task, 'no_scanner', reason, {
       blocker: task.pinned_instance === null ? SLOT : null,
     });
-    return { ...waiting, delayMs: Math.min(waiting.delayMs, deps.settings.scannerOutageMs - waitedMs + 1) };
+    return { ...waiting, delayMs: Math.min(waiting.delayMs, patienceMs - waitedMs + 1) };
   }
   return {
     kind: 'failed',

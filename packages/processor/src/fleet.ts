@@ -37,9 +37,9 @@ export type Availability =
       readonly usable: false;
       /**
        * `never`: as long as configuration and licence stay as they are. `operator`: somebody has to correct something.
-       * `held`: an operator wants it so for now. `away`: it may pass by itself.
+       * `held`: an operator wants it so for now. `loading`: it answers that it is not ready yet. `away`: it does not answer.
        */
-      readonly kind: 'never' | 'operator' | 'held' | 'away';
+      readonly kind: 'never' | 'operator' | 'held' | 'loading' | 'away';
       readonly code: ErrorCode;
       /** Half a sentence, beginning with the key of the instance. */
       readonly reason: string;
@@ -73,7 +73,7 @@ export function availability(view: FleetView, instance: ScannerInstanceConfig): 
     const code = health.readiness in ERROR_CODES ? (health.readiness as ErrorCode) : 'scanner_unreachable';
     return {
       usable: false,
-      kind: health.needs_operator ? 'operator' : 'away',
+      kind: health.needs_operator ? 'operator' : health.readiness in ERROR_CODES ? 'away' : 'loading',
       code: health.needs_operator && !(health.readiness in ERROR_CODES) ? 'scanner_rejected' : code,
       reason: `${instanceKey} is not healthy: ${health.reason ?? health.readiness}`,
     };
