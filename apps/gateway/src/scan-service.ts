@@ -74,6 +74,14 @@ export interface ScanService {
 
 const OPERATOR_STATE = { enable: 'enabled', disable: 'disabled', drain: 'draining' } as const;
 
+/** What is held, or waits for a limit, begins when somebody or something else decides so: no figure would be honest. */
+function minutesToWait(task: TaskRecord, minutes: number | null, nowMs: number): number | null {
+  if (task.pause_requested) return null;
+  if (task.waiting_for === null || task.waiting_for.kind === 'scanner_full') return minutes;
+  const { until } = task.waiting_for;
+  return until === null ? null : Math.max(0, Math.round((Date.parse(until) - nowMs) / 6_000) / 10);
+}
+
 export function createScanService(deps: ScanServiceDeps): ScanService {
   const { queue, registry } = deps;
 
@@ -99,7 +107,9 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
     }
     const fleet = view ?? (await lookAtFleet(registry, queue));
     const capacity = poolCapacity(fleet, task.scanner_pool);
-    const { position, minutes, pace } = await queue.waitOf(task, capacity);
+    const wait = await queue.waitOf(task, capacity);
+    const { position, pace } = wait;
+    const minutes = minutesToWait(task, wait.minutes, nowMs);
     const known = position !== null && minutes !== null && pace.typicalMs !== undefined;
     return toScanStatus(task, {
       queue_position: position,

@@ -24,7 +24,9 @@ export async function runHousekeeping(
     `${report.tasks.length} tasks, ${report.directories.length} directories and ${report.scans.length} scans on scanners ${verb}.`,
     ...report.unknown_directories.map(({ name, reason }) => `left alone: ${name}: ${reason}`),
     ...report.problems.map((problem) => `not done: ${problem}`),
-    ...(report.dry_run ? ['Do it with: scanmq housekeeping --apply'] : []),
+    ...(report.dry_run && report.tasks.length + report.directories.length + report.scans.length > 0
+      ? ['Remove it with: scanmq housekeeping --apply']
+      : []),
   ];
   io.stdout.write(`${lines.join('\n')}\n`);
   return EXIT.passed;

@@ -159,6 +159,13 @@ export function describe(status: ScanStatus): string {
     ...(status.targets === '' ? [] : [`  targets    ${status.targets}`]),
     `  scanner    ${status.scanner_pool}${status.scanner_instance === null ? '' : `:${status.scanner_instance}`}${status.simulator ? '  (SIMULATOR: not a real scan)' : ''}`,
   ];
+  if (status.waiting_reason !== null) lines.push(`  waits      ${status.waiting_reason}`);
+  if (status.partial_results)
+    lines.push('  results    of what was found until the scan was stopped: not the whole');
+  for (const given of status.abandoned_scans)
+    lines.push(
+      `  given up   scan ${given.nessus_scan_id ?? ''} on ${given.scanner_instance}: ${given.reason}`,
+    );
   if (status.error) lines.push(`  error      ${status.error.code}: ${status.error.message}`);
   if (status.imported)
     lines.push(`  imported   from ${status.imported.scanner ?? status.imported.file_name ?? 'a file'}`);
