@@ -102,12 +102,12 @@ async function runTask(
   const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
   if (assignment.kind === 'wait') return await waitForTurn(deps, job, token, task, assignment);
   if (assignment.kind !== 'assigned')
-    return await endUnassigned(deps, job, task, assignment.error, assignment.kind === 'failed');
+    return await endUnassigned(deps, job, token, task, assignment.error, assignment.kind === 'failed');
   const { instanceKey } = assignment;
   await deps.queue.waitingRoom.leave(task);
   if (task.pinned_instance !== null) await deps.applyLimits();
   const runToken = randomUUID();
-  const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1);
+  const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1, lockOf(deps, job, token));
   if (!begun.begun) return await repeatOutcome(deps, await tasks.get(task.task_id));
   const run = await openRun({
     deps,
@@ -144,6 +144,11 @@ async function repeatOutcome(deps: ProcessorDeps, task: TaskRecord): Promise<Sca
   }
 }
 
+/** BullMQ's lock of a job, as this worker holds it. */
+function lockOf({ queue }: ProcessorDeps, job: ScanJob, token: string): { key: string; token: string } {
+  return { key: queue.queues.byName(job.queueName).toKey(`${job.id}:lock`), token };
+}
+
 /** Gives the job back until it is called (`admit.ts`), or looks again by itself. No attempt is used up. */
 async function waitForTurn(
   deps: ProcessorDeps,
@@ -167,21 +172,33 @@ async function waitForTurn(
 /** Ends a task that was cancelled or ran out of time while it waited; nothing is on any scanner then. */
 async function endIfStopped(deps: ProcessorDeps, task: TaskRecord): Promise<TaskRecord | undefined> {
   if (mayHaveScan(task) || task.imported) return undefined;
+  // one whose worker crashed before it did anything has a run to take over, which ends it
+  if (task.state !== 'queued') return undefined;
   const { tasks } = deps.queue;
   const completed_at = deps.now().toISOString();
   if (task.cancel_requested) {
-    return await tasks.transition(task.task_id, 'cancelled', {
-      completed_at,
-      waiting_for: null,
-      error: { code: 'cancelled', message: cancelMessage(task.cancel_requested.reason), retryable: false },
-    });
+    return await tasks.transition(
+      task.task_id,
+      'cancelled',
+      {
+        completed_at,
+        waiting_for: null,
+        error: { code: 'cancelled', message: cancelMessage(task.cancel_requested.reason), retryable: false },
+      },
+      { from: ['queued'] },
+    );
   }
   if (task.deadline_at !== null && Date.parse(task.deadline_at) <= deps.now().getTime()) {
-    return await tasks.transition(task.task_id, 'timeout', {
-      completed_at,
-      waiting_for: null,
-      error: { code: 'timeout', message: timeoutMessage(task, 'no scanner was free'), retryable: false },
-    });
+    return await tasks.transition(
+      task.task_id,
+      'timeout',
+      {
+        completed_at,
+        waiting_for: null,
+        error: { code: 'timeout', message: timeoutMessage(task, 'no scanner was free'), retryable: false },
+      },
+      { from: ['queued'] },
+    );
   }
   return undefined;
 }
@@ -190,11 +207,15 @@ async function endIfStopped(deps: ProcessorDeps, task: TaskRecord): Promise<Task
 async function endUnassigned(
   deps: ProcessorDeps,
   job: ScanJob,
+  token: string,
   task: TaskRecord,
   error: ScanmqError,
   mayRetry: boolean,
 ): Promise<ScanJobOutcome> {
   const attempt = job.attemptsMade + 1;
+  const runToken = randomUUID();
+  const begun = await deps.queue.tasks.beginRun(task.task_id, runToken, attempt, lockOf(deps, job, token));
+  if (!begun.begun) return await repeatOutcome(deps, await deps.queue.tasks.get(task.task_id));
   const again = mayRetry && attempt < (job.opts.attempts ?? 1);
   const facts: TaskChange = {
     attempts: attempt,
@@ -216,12 +237,14 @@ async function endUnassigned(
     `${deps.now().toISOString()} ${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`,
   );
   if (again) {
-    await deps.queue.tasks.update(task.task_id, facts);
+    await deps.queue.tasks.update(task.task_id, { ...facts, run_token: null }, { runToken });
     throw error;
   }
-  const ended = await deps.queue.tasks.transition(task.task_id, 'failed', {
-    ...facts,
-    completed_at: deps.now().toISOString(),
-  });
+  const ended = await deps.queue.tasks.transition(
+    task.task_id,
+    'failed',
+    { ...facts, run_token: null, completed_at: deps.now().toISOString() },
+    { runToken },
+  );
   return await repeatOutcome(deps, ended);
 }

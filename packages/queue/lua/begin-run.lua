@@ -2,12 +2,19 @@
   Makes one run the owner of a task. A run token that is still there belongs to a run that ended without
   a word: its worker crashed, or it lost its lock. From here on every write of that run is refused.
 
-  KEYS[1] record (hash)
+  Only for whoever holds the lock of the job: a process that stood still between fetching the job and this would take
+  the task away from the one that goes on with it.
+
+  KEYS[1] record (hash)          KEYS[2] BullMQ's lock of the job
   ARGV[1] run token
   ARGV[2] attempt number, from 1
+  ARGV[3] lock token
 
-  Returns {'begun', crashes}, {'missing'} or {'state', actual state} for a task that has ended.
+  Returns {'begun', crashes}, {'missing'}, {'lock_lost'} or {'state', actual state} for a task that has ended.
 ]]
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then
+  return { 'lock_lost' }
+end
 local fields = redis.call('HMGET', KEYS[1], 'state', 'run_token')
 if not fields[1] then
   return { 'missing' }

@@ -137,8 +137,14 @@ describe('the state of a task', () => {
 
   it('is refused to a run that no longer owns the task', async () => {
     const { task } = await submit();
-    expect(await queue.tasks.beginRun(task.task_id, 'first', 1)).toEqual({ begun: true, crashes: 0 });
-    expect(await queue.tasks.beginRun(task.task_id, 'second', 1)).toEqual({ begun: true, crashes: 1 });
+    const lock = { key: `${queue.prefix}:a-lock`, token: 'mine' };
+    // whoever lost the lock of the job meanwhile does not take the task from the one who has it
+    await expect(queue.tasks.beginRun(task.task_id, 'late', 1, lock)).rejects.toBeInstanceOf(NotOwnerError);
+    await queue.redis.set(lock.key, 'another');
+    await expect(queue.tasks.beginRun(task.task_id, 'late', 1, lock)).rejects.toBeInstanceOf(NotOwnerError);
+    await queue.redis.set(lock.key, 'mine');
+    expect(await queue.tasks.beginRun(task.task_id, 'first', 1, lock)).toEqual({ begun: true, crashes: 0 });
+    expect(await queue.tasks.beginRun(task.task_id, 'second', 1, lock)).toEqual({ begun: true, crashes: 1 });
     await expect(
       queue.tasks.update(task.task_id, { progress: 5 }, { runToken: 'first' }),
     ).rejects.toBeInstanceOf(NotOwnerError);

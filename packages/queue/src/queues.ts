@@ -51,6 +51,7 @@ export interface QueuesOptions {
 export interface Queues {
   /** The queue that a task belongs to: of its pool, of the instance that it asked for, or of imports. */
   forTask(task: QueuedTask): ScanQueue;
+  byName(name: string): ScanQueue;
   /** All queues of a pool: its own first, then one for each instance. */
   ofPool(pool: string): readonly ScanQueue[];
   all(): readonly ScanQueue[];
@@ -107,6 +108,7 @@ export function createQueues(options: QueuesOptions): Queues {
 
   return {
     forTask,
+    byName: queue,
     maintenance,
     schedules,
     ofPool: (pool) => [

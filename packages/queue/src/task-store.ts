@@ -40,6 +40,8 @@ export interface ChangeOptions {
   /** Only if this run owns the task. @see NotOwnerError */
   readonly runToken?: string;
   readonly cause?: TransitionCause;
+  /** Only from one of these states; any that the table allows when left out. */
+  readonly from?: readonly TaskState[];
 }
 
 export interface CreateOptions {
@@ -72,11 +74,16 @@ export interface TaskStore {
   transition(taskId: string, to: TaskState, change: TaskChange, options?: ChangeOptions): Promise<TaskRecord>;
   /** Changes fields of a task that has not ended. Throws as `transition`. */
   update(taskId: string, change: TaskChange, options?: ChangeOptions): Promise<void>;
-  /** Makes a run the owner of its task; `ended` when there is nothing left to run. */
+  /**
+   * Makes a run the owner of its task; not begun when there is nothing left to run.
+   * @param lock BullMQ's lock of the job, as the run holds it.
+   * @throws NotOwnerError when the lock is another's by now.
+   */
   beginRun(
     taskId: string,
     runToken: string,
     attempt: number,
+    lock: { readonly key: string; readonly token: string },
   ): Promise<{ begun: true; crashes: number } | { begun: false }>;
   /** Ids by creation, newest first. @param after an id of the page before. */
   idsByCreation(after: string | undefined, count: number, state?: TaskState): Promise<readonly string[]>;
@@ -239,8 +246,9 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       });
     },
 
-    async transition(taskId, to, fields, { runToken, cause } = {}) {
-      await change(taskId, statesLeadingTo(to, cause), to, fields, runToken);
+    async transition(taskId, to, fields, { runToken, cause, from } = {}) {
+      const allowed = statesLeadingTo(to, cause).filter((state) => from?.includes(state) ?? true);
+      await change(taskId, allowed, to, fields, runToken);
       await redis.publish(
         keys.changes,
         JSON.stringify({ task_id: taskId, state: to } satisfies ChangeMessage),
@@ -253,8 +261,11 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       await change(taskId, ['queued', 'running'], undefined, fields, runToken);
     },
 
-    async beginRun(taskId, runToken, attempt) {
-      const answer = asTexts(await beginRunScript(redis, [keys.record(taskId)], [runToken, attempt]));
+    async beginRun(taskId, runToken, attempt, lock) {
+      const answer = asTexts(
+        await beginRunScript(redis, [keys.record(taskId), lock.key], [runToken, attempt, lock.token]),
+      );
+      if (answer[0] === 'lock_lost') throw new NotOwnerError(taskId);
       return answer[0] === 'begun' ? { begun: true, crashes: Number(answer[1]) } : { begun: false };
     },
 
