@@ -76,6 +76,7 @@ export const findingGroupSchema = z.object({
   severity: z.string().meta({ description: 'The worst in the group' }),
   findings: z.number().int(),
   hosts: z.number().int(),
+  host_examples: z.array(z.string()).meta({ description: 'Of a plugin: some of its hosts' }),
 });
 export type FindingGroup = z.infer<typeof findingGroupSchema>;
 

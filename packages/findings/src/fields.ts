@@ -94,6 +94,14 @@ export const FIELDS: readonly Field[] = [
   ...field('finding', 'text', ['plugin_output']),
 ];
 
+/** What the scanned host wrote, or part of it; what nobody knows yet (`extra_fields`) may be too. */
+export const HOST_WRITTEN_FIELDS: ReadonlySet<string> = new Set([
+  'plugin_output',
+  'attachment',
+  'attachment_name',
+  'cm:compliance-actual-value',
+]);
+
 /** The same by name. */
 export const FIELD_BY_NAME: ReadonlyMap<string, Field> = new Map(FIELDS.map((one) => [one.name, one]));
 

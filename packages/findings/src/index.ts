@@ -1,6 +1,7 @@
 export type { ComparedTask } from './compare.js';
 export { type EngineOptions, type FindingsEngine, openFindingsEngine } from './engine.js';
 export { FILES, readFacts } from './facts.js';
+export { FIELD_BY_NAME, HOST_WRITTEN_FIELDS } from './fields.js';
 export type { Finding } from './finding.js';
 export { FORMATS, type FormatName } from './formats/index.js';
 export { type IngestInput, type IngestResult, ingestExport, type ScanFacts, toResult } from './ingest.js';
@@ -8,6 +9,6 @@ export { type ExportFault, InvalidExportError } from './invalid-export.js';
 export { type ExportFacts, type ExportVisitor, type RawItem, readExport } from './read-export.js';
 export type { RenderedTask, RenderInput, ReportInput } from './render-input.js';
 export { renderComparison, renderReport } from './report/index.js';
-export type { HostRow, Results, ResultsOptions } from './results.js';
+export type { HostRow, QueryOptions, Results, ResultsOptions } from './results.js';
 export { createResultsStore, type ResultsStore } from './results-store.js';
 export type { SearchedTask } from './search.js';

@@ -399,10 +399,14 @@ function lenientTargets(text: string | null): readonly Target[] {
 
 /** Names of hosts where the export does not tell what it was asked to look at; enough to find it by. */
 function hostNames(hosts: readonly HostQuality[]): string {
-  return hosts
-    .slice(0, NAMED_HOSTS)
-    .map(({ host }) => host)
-    .join(',');
+  return (
+    hosts
+      .map(({ host }) => host)
+      // a name that no target can have was written by the host: its words are not those of a request
+      .filter((host) => parseTarget(host) !== undefined)
+      .slice(0, NAMED_HOSTS)
+      .join(',')
+  );
 }
 
 /** What the policy block tells, as far as it is there and understood. */

@@ -48,15 +48,18 @@ export interface HostRow {
   readonly properties: readonly (readonly [name: string, text: string])[];
 }
 
+export interface QueryOptions {
+  /** At most so many findings are read, of a page or of everything; the totals stay exact. */
+  readonly most?: number;
+  /** Fields that findings have beside those asked for. */
+  readonly also?: readonly string[];
+}
+
 export interface Results {
   readonly facts: ResultFacts;
   readonly files: TableFiles;
   /** @throws InvalidRequestError for unknown fields, filters or sort keys, with the known ones. */
-  query(
-    query: ResultsQuery,
-    /** Of page 0 (everything) at most so many are read; the totals stay exact. */
-    options?: { readonly most?: number },
-  ): Promise<ResultsAnswer>;
+  query(query: ResultsQuery, options?: QueryOptions): Promise<ResultsAnswer>;
   /** The lines of an answer with every matching finding, read as they are asked for. */
   stream(query: ResultsQuery): Promise<AsyncIterable<string>>;
   /** Every matching finding with the fields asked for, and how many there are. */
@@ -176,24 +179,30 @@ export async function openResults(
     files,
     checkFields,
 
-    async query(query, { most = Number.POSITIVE_INFINITY } = {}) {
+    async query(query, { most = Number.POSITIVE_INFINITY, also = [] } = {}) {
       const asked = plan(query);
       const selection = await selectionOf(asked);
       const total = selection === 'everything' ? facts.total_findings : selection.length;
       const everything = query.page === 0 && query.cursor === undefined;
-      const identity = JSON.stringify([version, query.filters ?? {}, query.sort ?? '', query.page_size]);
-      const page = query.cursor === undefined ? query.page : decodeCursor(query.cursor, identity);
-      const from = everything ? 0 : (page - 1) * query.page_size;
-      const to = Math.min(total, everything ? most : from + query.page_size);
+      // the place is that of a finding: an answer that was cut goes on where it was cut, with any page size
+      const identity = JSON.stringify([version, query.filters ?? {}, query.sort ?? '']);
+      const from =
+        query.cursor === undefined
+          ? Math.max(0, query.page - 1) * query.page_size
+          : decodeCursor(query.cursor, identity);
+      const page = Math.floor(from / query.page_size) + 1;
+      const to = Math.min(total, from + (everything ? most : Math.min(most, query.page_size)));
+      const isPage = from % query.page_size === 0 && to === Math.min(total, from + query.page_size);
       const places =
         selection === 'everything' ? upTo(to, Math.min(from, to)) : selection.slice(from, Math.max(from, to));
-      const reader = createFindingReader(engine, files, facts, asked.fields);
+      const fields = asked.fields === 'all' ? 'all' : [...new Set([...asked.fields, ...also])];
+      const reader = createFindingReader(engine, files, facts, fields);
       const found = await reader.at(places);
       const pages = everything ? 1 : Math.max(1, Math.ceil(total / query.page_size));
       return {
         schema: schemaLine(asked, query, total, pages),
         scan_metadata: metadata,
-        vulnerabilities: found.map((finding) => project(finding, asked.fields)),
+        vulnerabilities: found.map((finding) => project(finding, fields)),
         pagination: everything
           ? null
           : {
@@ -201,9 +210,10 @@ export async function openResults(
               page,
               page_size: query.page_size,
               total_pages: pages,
-              has_next: page < pages,
-              next_page: page < pages ? page + 1 : null,
-              next_cursor: page < pages ? encodeCursor(page + 1, identity) : null,
+              has_next: to < total,
+              // between pages only a cursor leads on
+              next_page: to < total && isPage ? page + 1 : null,
+              next_cursor: to < total ? encodeCursor(to, identity) : null,
             },
       };
     },

@@ -115,12 +115,26 @@ describe('a search over all tasks', () => {
 
   it('counts each host with its newest task only', async () => {
     expect((await search({ group_by: 'plugin' })).groups).toEqual([
-      { key: '1', name: 'Plugin 1 of OpenSSH', severity: '4', findings: 2, hosts: 2 },
-      { key: '3', name: 'Plugin 3 of OpenSSH', severity: '2', findings: 1, hosts: 1 },
+      {
+        key: '1',
+        name: 'Plugin 1 of OpenSSH',
+        severity: '4',
+        findings: 2,
+        hosts: 2,
+        host_examples: ['10.0.0.1', '10.0.0.9'],
+      },
+      {
+        key: '3',
+        name: 'Plugin 3 of OpenSSH',
+        severity: '2',
+        findings: 1,
+        hosts: 1,
+        host_examples: ['10.0.1.5'],
+      },
     ]);
     expect((await search({ group_by: 'severity' })).groups).toEqual([
-      { key: '4', name: 'critical', severity: '4', findings: 2, hosts: 2 },
-      { key: '2', name: 'medium', severity: '2', findings: 1, hosts: 1 },
+      { key: '4', name: 'critical', severity: '4', findings: 2, hosts: 2, host_examples: [] },
+      { key: '2', name: 'medium', severity: '2', findings: 1, hosts: 1, host_examples: [] },
     ]);
     const first = await search({ group_by: 'host', limit: 1 });
     expect(first.groups).toHaveLength(1);

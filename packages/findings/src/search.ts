@@ -33,6 +33,8 @@ export interface SearchTools {
 
 /** Groups kept while counting; plugins are some hundred thousand at most. */
 const GROUPS = 200_000;
+/** Hosts that a group names; it counts them all. */
+const GROUP_HOSTS = 5;
 const TEXT_FIELDS = ['plugin_name', 'plugin_family', 'synopsis', 'description', 'solution'];
 const FOUND_FIELDS = [
   'finding_id',
@@ -235,7 +237,8 @@ async function countGroups(
     const { from, params: values } = selectionSql(condition, [], storage, results.files);
     const rows = await engine.rows(
       `SELECT ${GROUP_KEYS[groupBy]} AS key, coalesce(max(f.level), 0) AS level, min(f.plugin_ref) AS plugin_ref,
-         count(*) AS findings, count(DISTINCT f.host_no) AS hosts
+         count(*) AS findings, count(DISTINCT f.host_no) AS hosts,
+         ${groupBy === 'plugin' ? `CAST(to_json(list_slice(list_sort(list(DISTINCT f.host)), 1, ${GROUP_HOSTS})) AS VARCHAR)` : "'[]'"} AS examples
        ${from}${old.length > 0 ? ` AND f.host_no NOT IN (${old.join(', ')})` : ''} GROUP BY ALL`,
       values.values,
     );
@@ -259,6 +262,9 @@ async function countGroups(
         severity: String(Math.max(Number(known?.severity ?? 0), Number(row.level))),
         findings: (known?.findings ?? 0) + Number(row.findings),
         hosts: (known?.hosts ?? 0) + Number(row.hosts),
+        host_examples: [
+          ...new Set([...(known?.host_examples ?? []), ...(JSON.parse(String(row.examples)) as string[])]),
+        ].slice(0, GROUP_HOSTS),
       });
     }
   }

@@ -5,6 +5,7 @@
 import {
   type AuthenticationStatus,
   type HostQuality,
+  hostLabel,
   parseAddress,
   type Quality,
   type QualityReason,
@@ -285,7 +286,7 @@ function joined(all: readonly string[]): string {
   return all.length > NAMED ? `${shown.join(', ')} and ${all.length - NAMED} more` : shown.join(', ');
 }
 
-/** Host names come from the scanned network: one clean line. */
+/** Host names come from the scanned network, and stand in sentences of ours here. */
 function clean(name: string): string {
-  return name.replace(/\p{C}/gu, '').slice(0, 80);
+  return hostLabel(name).slice(0, 80);
 }
