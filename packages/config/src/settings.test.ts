@@ -20,6 +20,10 @@ describe('the settings of an empty environment', () => {
     expect(readSettings({})).toEqual({
       host: '127.0.0.1',
       port: 8835,
+      confirmAboveHosts: 1_024,
+      confirmOutsideNetworks: [],
+      mcpReadsPerMinute: 1_200,
+      mcpChangesPerMinute: 120,
       workerPort: 8836,
       redis: { url: 'redis://127.0.0.1:6379', sentinels: [], sentinelName: undefined, clusterNodes: [] },
       queuePrefix: 'scanmq',

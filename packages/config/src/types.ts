@@ -131,6 +131,13 @@ export interface Settings {
   /** Runs that may crash before a task is given up. */
   readonly maxCrashes: number;
   readonly targetsAllow: readonly string[];
+  /** Scans of more hosts have to be confirmed over MCP; 0 = none. */
+  readonly confirmAboveHosts: number;
+  /** Scans of anything else have to be confirmed over MCP; empty = none. */
+  readonly confirmOutsideNetworks: readonly string[];
+  /** Calls of one tool by one key; 0 = no limit. */
+  readonly mcpReadsPerMinute: number;
+  readonly mcpChangesPerMinute: number;
   readonly targetsDeny: readonly string[];
   readonly apiKeysFile: string | undefined;
   /** 32 bytes; seals inline credentials. */

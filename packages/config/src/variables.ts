@@ -315,6 +315,30 @@ export const VARIABLES = {
     'Only these may be scanned: addresses, ranges, networks, names, .example.com',
   ),
   TARGETS_DENY: define('Policy', targetList, undefined, 'These may never be scanned'),
+  CONFIRM_ABOVE_HOSTS: define(
+    'Policy',
+    whole(0, 4_294_967_296),
+    '1024',
+    'Over MCP, scans of more hosts than this have to be planned first (plan_scan); 0 = never asked for',
+  ),
+  CONFIRM_OUTSIDE_NETWORKS: define(
+    'Policy',
+    targetList,
+    undefined,
+    'Over MCP, scans of anything else than this have to be planned first: addresses, ranges, networks, names',
+  ),
+  MCP_READS_PER_MINUTE: define(
+    'Policy',
+    whole(0, 10_000_000),
+    '1200',
+    'Calls of one MCP tool that only looks, per key; 0 = no limit',
+  ),
+  MCP_CHANGES_PER_MINUTE: define(
+    'Policy',
+    whole(0, 1_000_000),
+    '120',
+    'Calls of one MCP tool that changes something, per key, over all gateways; 0 = no limit',
+  ),
   CREDENTIALS_KEY: define(
     'Policy',
     key32,

@@ -95,6 +95,8 @@ export interface ScanmqErrorOptions {
   readonly issues?: readonly InputIssue[];
   /** Seconds after which trying again makes sense. */
   readonly retryAfterSeconds?: number;
+  /** What to do next, as an instruction to a program or a model: built from our own words only. */
+  readonly next?: string;
 }
 
 /**
@@ -106,6 +108,7 @@ export class ScanmqError extends Error {
   readonly retryable: Retryable;
   readonly issues: readonly InputIssue[] | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly next: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ScanmqErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -114,6 +117,7 @@ export class ScanmqError extends Error {
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
     this.issues = options.issues;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.next = options.next;
   }
 
   get httpStatus(): number {

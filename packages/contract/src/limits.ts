@@ -35,13 +35,28 @@ export const LIMITS = {
   comparisonItemsDefault: 50,
   comparisonItemsMax: 1_000,
 
-  /** Characters of one MCP answer (about 10,000 tokens); longer ones are cut on whole items. */
-  mcpAnswerChars: 40_000,
-
+  /**
+   * Characters of each half of an MCP answer, the text and the structured content: about 4,000 tokens. Longer ones are
+   * cut on whole items, so that both halves together stay below 10,000.
+   */
+  mcpAnswerChars: 16_000,
+  /** One text in an MCP answer, in characters: an item is shown whole, its texts not always. */
+  mcpTextChars: 4_000,
+  /** Texts of one list in an MCP answer, such as the references of a finding. */
+  mcpListTexts: 100,
+  /** One text that a scanned host wrote. */
+  mcpUntrustedChars: 2_000,
   /** Findings read for one MCP answer: more cannot fit. */
-  mcpFindings: 500,
+  mcpFindings: 200,
   /** Items of lists in one MCP answer. */
   mcpItems: 50,
+  /** Body of a request to MCP, bytes: as any other, with the envelope of the protocol. */
+  mcpBodyBytes: 512 * 1024,
+  /** Longest and usual time of `wait_for_scan`, seconds: clients give up a call after 60. */
+  mcpWaitSecondsMax: 50,
+  mcpWaitSecondsDefault: 25,
+  /** How long a plan can be carried out, seconds. */
+  planSeconds: 600,
 
   /** Recurring scans that may exist at once; their list is answered whole. */
   schedules: 1_000,

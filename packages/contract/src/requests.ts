@@ -118,8 +118,17 @@ export const SECRET_FIELDS = [
   'windows_password',
 ] as const satisfies readonly (keyof typeof credentialFields)[];
 
+/** What only a submission over MCP takes beside the request itself. */
+const planToken = {
+  plan_token: z
+    .string()
+    .max(2_000)
+    .optional()
+    .meta({ description: 'From plan_scan, where confirmation is asked for' }),
+} as const;
+
 /** Parameters of `run_untrusted_scan`. */
-export const untrustedScanRequestSchema = z.strictObject(submissionFields);
+export const untrustedScanRequestSchema = z.strictObject({ ...submissionFields, ...planToken });
 
 export interface CredentialShape {
   scan_type: ScanType;
@@ -172,6 +181,7 @@ const authenticatedObject = z.strictObject({
     .enum(['authenticated', 'authenticated_privileged'])
     .meta({ description: 'authenticated logs in; authenticated_privileged also becomes a privileged user' }),
   ...credentialFields,
+  ...planToken,
 });
 
 /** Parameters of `run_authenticated_scan`. */
@@ -219,6 +229,12 @@ export type ScanRequest = z.infer<typeof scanRequestSchema>;
 /** Credentials of one scan in the clear: only in memory, between the request and its seal, and in the worker. */
 export type ScanCredentials = Pick<ScanRequest, keyof typeof credentialFields>;
 
+/** Parameters of `plan_scan`: those of either tool. Credentials are looked at by nobody. */
+export const planScanParamsSchema = z.strictObject({
+  ...scanRequestObject.omit({ coalesce: true }).shape,
+  name: submissionFields.name.default('plan'),
+});
+
 /** Splits a request into what may be kept and the credentials, which may only be sealed. */
 export function splitCredentials(request: ScanRequest): {
   request: Omit<ScanRequest, keyof ScanCredentials>;
@@ -238,6 +254,34 @@ export function splitCredentials(request: ScanRequest): {
 }
 
 export const taskIdParamsSchema = z.strictObject({ task_id: taskIdSchema });
+
+/** Parameters of `wait_for_scan`. */
+export const waitForScanParamsSchema = z.strictObject({
+  task_id: taskIdSchema,
+  timeout_seconds: z.number().min(0).max(LIMITS.mcpWaitSecondsMax).default(LIMITS.mcpWaitSecondsDefault),
+});
+
+/** Parameters of `get_finding`. */
+export const getFindingParamsSchema = z
+  .strictObject({
+    task_id: taskIdSchema,
+    finding_id: z.string().min(1).max(128).optional(),
+    host: z.string().min(1).max(255).optional().meta({ description: 'Instead of finding_id' }),
+    plugin_id: z.coerce
+      .string()
+      .regex(/^\d{1,16}$/, 'a plugin id: digits')
+      .optional(),
+    port: z.coerce.number().int().min(0).max(65_535).optional(),
+    include_output: z.boolean().default(false),
+  })
+  .superRefine(({ finding_id, host, plugin_id }, ctx) => {
+    if (finding_id === undefined && (host === undefined || plugin_id === undefined))
+      ctx.addIssue({
+        code: 'custom',
+        path: ['finding_id'],
+        message: 'expected finding_id, or host and plugin_id',
+      });
+  });
 
 export const poolParamsSchema = z.strictObject({
   scanner_pool: poolNameSchema.optional().meta({ description: 'Pool; the default pool when left out' }),

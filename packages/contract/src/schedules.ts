@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ERROR_CODE_NAMES } from './errors.js';
 import { scheduleIdSchema } from './ids.js';
 import { LIMITS } from './limits.js';
+import { parseOrThrow } from './problem.js';
 import { cronMistake, isTimeZone } from './recurrence.js';
 import { checkScanRequest, scanRequestObject } from './requests.js';
 
@@ -159,3 +160,49 @@ export type Schedule = z.infer<typeof scheduleSchema>;
 /** Answer of `GET /api/v1/schedules`, the oldest first. */
 export const scheduleListSchema = z.object({ schedules: z.array(scheduleSchema), total: z.number().int() });
 export type ScheduleList = z.infer<typeof scheduleListSchema>;
+
+export const SCHEDULE_ACTIONS = ['create', 'list', 'pause', 'resume', 'remove'] as const;
+
+/** Parameters of the tool `manage_schedules`. */
+export const manageSchedulesParamsSchema = z
+  .strictObject({
+    action: z.enum(SCHEDULE_ACTIONS),
+    schedule_id: scheduleIdSchema
+      .optional()
+      .meta({ description: 'Of pause, resume and remove', examples: ['sch_0a1b2c3d'] }),
+    name: z.string().max(LIMITS.nameChars).optional(),
+    request: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'Of create: the arguments of run_*, with scan_type' }),
+    ...timing,
+    overlap: overlapSchema
+      .optional()
+      .meta({ description: 'When the scan before has not ended; skip when left out' }),
+    plan_token: z.string().max(2_000).optional(),
+  })
+  .superRefine(({ action, schedule_id, request }, ctx) => {
+    const needsId = action !== 'create' && action !== 'list';
+    if (needsId && schedule_id === undefined)
+      ctx.addIssue({ code: 'custom', path: ['schedule_id'], message: `expected with ${action}` });
+    if (action === 'create' && request === undefined)
+      ctx.addIssue({ code: 'custom', path: ['request'], message: 'expected with create' });
+  });
+export type ManageSchedules = z.infer<typeof manageSchedulesParamsSchema>;
+
+/** What `create` asks for, checked as in REST. @throws InvalidRequestError */
+export function toCreateSchedule(params: ManageSchedules): CreateSchedule {
+  const { action: _, schedule_id: __, plan_token: ___, ...schedule } = params;
+  return parseOrThrow(createScheduleSchema, schedule, 'call');
+}
+
+/** Answer of `manage_schedules`. */
+export const manageSchedulesAnswerSchema = z.object({
+  schedules: z.array(
+    scheduleSchema.omit({ request: true }).extend({
+      request: z.object({ name: z.string(), targets: z.string(), scan_type: z.string() }),
+    }),
+  ),
+  total: z.number().int(),
+  message: z.string().nullable(),
+});

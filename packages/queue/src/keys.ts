@@ -21,6 +21,8 @@ export interface Keys {
   readonly storedCredentials: string;
   /** Instance key → health, JSON. */
   readonly health: string;
+  /** Random key of the installation, for plan tokens. */
+  readonly planSecret: string;
   /** Channel for cancel requests to whichever process runs the task. */
   readonly control: string;
   /** Channel that tells of each change of state. */
@@ -68,6 +70,7 @@ export function createKeys(prefix: string): Keys {
     operatorStates: `${own}operator-states`,
     storedCredentials: `${own}stored-credentials`,
     health: `${own}health`,
+    planSecret: `${own}plan-secret`,
     control: `${own}control`,
     changes: `${own}changes`,
     log: `${own}log`,

@@ -1,3 +1,4 @@
+import { hkdfSync, randomBytes } from 'node:crypto';
 import type { Settings } from '@scanmq/config';
 import type {
   CancelAnswer,
@@ -74,6 +75,8 @@ export interface QueueSystemOptions {
   readonly now?: () => Date;
 }
 
+const PLAN_SECRET_BYTES = 32;
+
 /** Everything that lives in Redis, behind one door. */
 export interface QueueSystem {
   readonly redis: Redis;
@@ -105,6 +108,8 @@ export interface QueueSystem {
   /** Every change of state, of all processes. */
   readonly log: TaskLog;
   list(params: ListTasksParams): Promise<TaskPage>;
+  /** 32 bytes that all gateways share, for plan tokens: from CREDENTIALS_KEY, or random and kept in Redis. */
+  planSecret(): Promise<Buffer>;
   /** @param capacity scans that the pool runs at once. */
   status(pool: string, capacity: number): Promise<QueueStatus>;
   /** Place of a waiting task (1 = next, null = not waiting), and minutes until it begins (null = not known). */
@@ -191,6 +196,14 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     followed: createFollowedScans(redis, keys),
     schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
     scheduleRuns: createScheduleRuns({ redis, keys, queue: queues.schedules, now }),
+    planSecret: async () => {
+      if (settings.credentialsKey)
+        return Buffer.from(hkdfSync('sha256', settings.credentialsKey, '', 'scanmq plan', PLAN_SECRET_BYTES));
+      // whoever can read it could as well write tasks: it keeps clients of the gateway apart, not those of Redis
+      const made = randomBytes(PLAN_SECRET_BYTES).toString('base64');
+      await redis.set(keys.planSecret, made, 'NX');
+      return Buffer.from((await redis.get(keys.planSecret)) ?? made, 'base64');
+    },
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
     submitImport: (request, context) => submitImport(submitDeps, request, context),
     credentialsOf: async (task) =>
