@@ -1,9 +1,14 @@
+import type { Settings } from '@scanmq/config';
 import { type HousekeepingReport, LIMITS } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { ImportService } from './import-service.js';
-import { installMcp } from './mcp-adapter.js';
+import { legacyServers } from './mcp/legacy-server.js';
+import { modernServers } from './mcp/modern-server.js';
+import { installMcp, MCP_PATH } from './mcp/mount.js';
+import { scanmqSurface } from './mcp/scanmq-surface.js';
+import type { PlanService } from './plan-service.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard } from './plugins/host-guard.js';
@@ -21,14 +26,14 @@ import { scanRoutes } from './routes/scans.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import type { ScanService } from './scan-service.js';
 import type { ScheduleService } from './schedule-service.js';
-import { createTools } from './tools/table.js';
 
 export interface AppDeps {
   readonly service: ScanService;
   readonly results: ResultService;
   readonly imports: ImportService;
   readonly schedules: ScheduleService;
-  readonly importMaxBytes: number;
+  readonly plans: PlanService;
+  readonly settings: Settings;
   readonly queue: QueueSystem;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
   readonly dataDir: string;
@@ -60,7 +65,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     async (api) => {
       scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       resultRoutes(api, deps.results);
-      await importRoutes(api, deps.imports, deps.importMaxBytes, () => LOCAL_PRINCIPAL);
+      await importRoutes(api, deps.imports, deps.settings.importMaxBytes, () => LOCAL_PRINCIPAL);
       fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
       deadLetterRoutes(api, deps.queue);
       housekeepingRoutes(api, deps.keepHouse);
@@ -69,15 +74,23 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     },
     { prefix: '/api/v1' },
   );
+  const surface = scanmqSurface({
+    ...deps,
+    scans: deps.service,
+    contextOf: (request) => ({ principal: LOCAL_PRINCIPAL, traceId: request.traceId, from: request.ip }),
+  });
+  const streaming = new Set(surface.tools.filter((tool) => tool.streams).map((tool) => tool.name));
   installMcp(app, {
-    tools: createTools(deps.service, deps.results),
-    version: deps.version,
-    contextOf: (request) => ({ principal: LOCAL_PRINCIPAL, traceId: request.traceId }),
+    legacy: legacyServers(surface),
+    modern: modernServers(surface),
+    streams: (name) => streaming.has(name),
   });
   const dashboard = await installDashboard(app, deps.queue);
   app.addHook('onResponse', async (request, reply) => {
     if (request.url.startsWith('/health') || request.url.startsWith('/dashboard')) return;
-    deps.log.info(
+    // agents ask again and again; what they change has a record of its own (mcp/guard.ts)
+    const level = request.url === MCP_PATH && reply.statusCode < 400 ? 'debug' : 'info';
+    deps.log[level](
       {
         event: 'http.request',
         method: request.method,

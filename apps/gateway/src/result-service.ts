@@ -27,6 +27,7 @@ import {
   FORMATS,
   type FormatName,
   type HostRow,
+  type QueryOptions,
   type RenderedTask,
   type RenderInput,
   type Results,
@@ -64,8 +65,7 @@ export interface FormatQuery {
 }
 
 export interface ResultService {
-  /** @param options.most of everything (page 0) at most so many findings are read. */
-  results(taskId: string, query: ResultsQuery, options?: { most?: number }): Promise<ResultsAnswer>;
+  results(taskId: string, query: ResultsQuery, options?: QueryOptions): Promise<ResultsAnswer>;
   /** The answer of `results` as lines of JSON, one after the other, however many. */
   streamResults(taskId: string, query: ResultsQuery): Promise<AsyncIterable<string>>;
   /** All findings that match, in a format for another program. */

@@ -56,7 +56,13 @@ export interface ScanService {
   submit(request: ScanRequest, context: SubmitContext): Promise<{ submission: Submission; task: ScanStatus }>;
   status(taskId: string): Promise<ScanStatus>;
   /** As `status`, but not before the task has ended or the time is over. */
-  waitForEnd(taskId: string, waitMs: number, signal: AbortSignal): Promise<ScanStatus>;
+  waitForEnd(
+    taskId: string,
+    waitMs: number,
+    signal: AbortSignal,
+    /** Told of the task at each look, until it is answered. */
+    onLook?: (task: TaskRecord) => void,
+  ): Promise<ScanStatus>;
   list(params: ListTasksParams): Promise<TaskList>;
   cancel(taskId: string, options: CancelOptions): Promise<CancelAnswer>;
   control(taskId: string, action: ControlAction, by: string): Promise<ControlAnswer>;
@@ -185,7 +191,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
     status: async (taskId) => describe(await queue.tasks.get(taskId)),
 
-    async waitForEnd(taskId, waitMs, gone) {
+    async waitForEnd(taskId, waitMs, gone, onLook) {
       const signal = AbortSignal.any([gone, deps.waiter.closing]);
       const until = Date.now() + waitMs;
       for (;;) {
@@ -196,6 +202,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
           changed.stop();
           return await describe(task);
         }
+        onLook?.(task);
         await changed.done;
       }
     },

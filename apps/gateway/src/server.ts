@@ -5,6 +5,7 @@ import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import { buildApp } from './app.js';
 import { createImportService } from './import-service.js';
+import { createPlanService } from './plan-service.js';
 import { isLoopback } from './plugins/host-guard.js';
 import { createResultService } from './result-service.js';
 import { createScanService } from './scan-service.js';
@@ -64,7 +65,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     results: createResultService({ queue, store, settings, version, now }),
     imports: createImportService({ queue, registry, settings, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
-    importMaxBytes: settings.importMaxBytes,
+    plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
+    settings,
     queue,
     keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
     dataDir: settings.dataDir,

@@ -13,9 +13,14 @@ export function isLoopback(host: string): boolean {
  * 127.0.0.1 (DNS rebinding), or that posts across origins, is refused before anything else is looked at.
  */
 export function installHostGuard(app: FastifyInstance): void {
+  // clients say the same again and again
+  let allowed: string | undefined;
   app.addHook('onRequest', async (request) => {
-    if (!isLoopback(hostname(request.headers.host ?? ''))) {
-      throw new ScanmqError('forbidden', 'The Host header does not name this machine.');
+    const { host = '' } = request.headers;
+    if (host !== allowed) {
+      if (!isLoopback(hostname(host)))
+        throw new ScanmqError('forbidden', 'The Host header does not name this machine.');
+      allowed = host;
     }
     const origin = request.headers.origin;
     if (origin !== undefined && !(URL.canParse(origin) && isLoopback(new URL(origin).hostname))) {

@@ -3,17 +3,32 @@ import {
   abandonedScanSchema,
   errorCodeSchema,
   importedSchema,
+  LIMITS,
   operatorStateSchema,
   parseOrThrow,
   qualitySchema,
   resultsSummarySchema,
   scanStatusSchema,
+  taskIdSchema,
 } from '@scanmq/contract';
 import { z } from 'zod';
+import { cleanValue, isPlainJson } from './untrusted.js';
+
+export interface Progress {
+  readonly progress: number;
+  readonly total: number;
+  readonly message: string;
+}
 
 export interface ToolContext {
   readonly principal: string;
   readonly traceId: string;
+  /** Address of the caller, for the record of changes. */
+  readonly from?: string | undefined;
+  /** Aborted when the client is gone: for what waits. A scan goes on. */
+  readonly signal?: AbortSignal | undefined;
+  /** Tells the client of progress, where it asked for that; each value is higher than the one before. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** The four hints of MCP; every tool sets all of them, the defaults of the protocol are the pessimistic ones. */
@@ -27,8 +42,10 @@ export interface ToolAnnotations {
 export interface ToolAnswer {
   /** Fits the output schema of the tool. */
   readonly structured: Record<string, unknown>;
-  /** The same as text; JSON of `structured` when left out. */
-  readonly text?: string;
+  /** The same as text: its JSON, or the lines of the earlier version. */
+  readonly text: string;
+  /** Some of it was written by a scanned host. */
+  readonly untrusted?: boolean;
 }
 
 export interface Tool {
@@ -38,6 +55,10 @@ export interface Tool {
   readonly inputSchema: Record<string, unknown>;
   readonly outputSchema: Record<string, unknown>;
   readonly annotations: ToolAnnotations;
+  /** Its answer names a task that goes on: with the tasks extension the call is that task. */
+  readonly startsTask: boolean;
+  /** It tells of progress while it is carried out. */
+  readonly streams: boolean;
   /** @throws ScanmqError; the adapter turns it into a result with `isError`. */
   call(args: unknown, context: ToolContext): Promise<ToolAnswer>;
 }
@@ -49,10 +70,14 @@ export interface ToolDefinition<I extends z.ZodType, O extends z.ZodType> {
   readonly input: I;
   readonly output: O;
   readonly annotations: ToolAnnotations;
+  readonly startsTask?: boolean;
+  readonly streams?: boolean;
+  /** The input is the same as that of another tool, whose schema says what each field means. */
+  readonly terseInput?: boolean;
   readonly run: (
     input: z.output<I>,
     context: ToolContext,
-  ) => Promise<{ structured: z.input<O>; text?: string }>;
+  ) => Promise<{ structured: z.input<O>; text?: string; untrusted?: boolean }>;
 }
 
 /** Makes a tool out of its definition; the schemas are converted once, not per request. */
@@ -63,18 +88,38 @@ export function defineTool<I extends z.ZodType, O extends z.ZodType>(definition:
     title,
     description,
     annotations,
-    inputSchema: toSchema(definition.input, 'input'),
+    startsTask: definition.startsTask ?? false,
+    streams: definition.streams ?? false,
+    inputSchema: toSchema(definition.input, 'input', definition.terseInput),
     outputSchema: toSchema(definition.output, 'output'),
     async call(args, context) {
-      const { structured, text } = await definition.run(
+      const { structured, text, untrusted } = await definition.run(
         parseOrThrow(definition.input, args ?? {}, 'call'),
         context,
       );
-      // an object without a prototype of its own, and without undefined fields, as it goes over the wire
-      const plain = JSON.parse(JSON.stringify(structured)) as Record<string, unknown>;
-      return text === undefined ? { structured: plain } : { structured: plain, text };
+      // without undefined fields, as it goes over the wire; and nothing in it that people would not see
+      const plain = fitTexts(structured);
+      return { structured: plain.value, text: text ?? plain.json, ...(untrusted ? { untrusted } : {}) };
     },
   };
+}
+
+/** How much of each text is shown, where an answer of one item does not fit otherwise. */
+const TEXT_CAPS = [LIMITS.mcpTextChars, 1_000, 250, 80] as const;
+
+/** An answer of one item has nothing to cut but its texts; lists were cut on whole items before. */
+function fitTexts(value: unknown): { readonly value: Record<string, unknown>; readonly json: string } {
+  let json = JSON.stringify(value);
+  // most answers: short, and of nothing but letters that everybody sees
+  if (json.length <= LIMITS.mcpTextChars && isPlainJson(json))
+    return { value: value as Record<string, unknown>, json };
+  let fitted: unknown = value;
+  for (const cap of TEXT_CAPS) {
+    fitted = cleanValue(value, cap);
+    json = JSON.stringify(fitted);
+    if (json.length <= LIMITS.mcpAnswerChars) break;
+  }
+  return { value: fitted as Record<string, unknown>, json };
 }
 
 /** Parts of answers that many tools have, described by the fields that matter most; the answers have all of them. */
@@ -87,32 +132,70 @@ const BRIEFLY: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readon
   [scanStatusSchema, ['task_id', 'status', 'progress', 'name', 'targets', 'created_at', 'quality']],
 ]);
 
-/** JSON schema without what costs a model tokens and tells it nothing: bounds of every integer, patterns of dates. */
-function toSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+/** What costs a model tokens and tells it little: the zod schema checks it, and its message says what was wrong. */
+const BOUNDS = [
+  'pattern',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+  'propertyNames',
+  'format',
+] as const;
+const NUMBER_BOUNDS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'] as const;
+
+/** JSON schema as a model needs it: a client that validates gets no less than the truth, but not all of it. */
+function toSchema(schema: z.ZodType, io: 'input' | 'output', terse = false): Record<string, unknown> {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io,
     override({ zodSchema, jsonSchema, path }) {
-      // only where it is a part: a tool whose answer it is tells all of it
-      const shown = io === 'output' && path.length > 0 ? BRIEFLY.get(zodSchema) : undefined;
-      if (shown && jsonSchema.properties) {
-        jsonSchema.properties = Object.fromEntries(
-          Object.entries(jsonSchema.properties).filter(([name]) => shown.includes(name)),
-        );
+      for (const bound of BOUNDS) delete jsonSchema[bound];
+      if (terse) {
+        delete jsonSchema.description;
+        delete jsonSchema.examples;
       }
-      // thirty words, of which an answer has one
-      if (io === 'output' && zodSchema === errorCodeSchema) delete jsonSchema.enum;
-      if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
-      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      // told at so many places that the description has to do
+      if (zodSchema === taskIdSchema) delete jsonSchema.examples;
+      if (io === 'input') {
+        if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+        if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+        return;
+      }
+      for (const bound of NUMBER_BOUNDS) delete jsonSchema[bound];
       // answers may gain fields; a client that validates must not refuse them then. That all fields are always there is
       // true, and costs a model six hundred tokens to be told
-      if (io === 'output') {
-        if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-        delete jsonSchema.required;
+      delete jsonSchema.additionalProperties;
+      delete jsonSchema.required;
+      if (path.length === 0) return;
+      // thirty words, of which an answer has one
+      if (zodSchema === errorCodeSchema) delete jsonSchema.enum;
+      // parts are told by the names of their fields
+      const fields = BRIEFLY.get(zodSchema) ?? Object.keys(jsonSchema.properties ?? {});
+      if (jsonSchema.properties) {
+        delete jsonSchema.properties;
+        jsonSchema.description = [jsonSchema.description, fields.join(', ')].filter(Boolean).join(': ');
       }
     },
   });
-  return rest;
+  return io === 'output' ? (withoutDetours(rest) as Record<string, unknown>) : rest;
+}
+
+/** `{"type":["string","null"]}` instead of a choice between two schemas. */
+function withoutDetours(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDetours);
+  if (schema === null || typeof schema !== 'object') return schema;
+  const plain = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, withoutDetours(value)]),
+  );
+  const { anyOf, ...around } = plain as { anyOf?: Record<string, unknown>[] };
+  const [one, nothing, ...more] = anyOf ?? [];
+  if (!one || nothing?.type !== 'null' || more.length > 0 || typeof one.type !== 'string') return plain;
+  if (Array.isArray(one.enum))
+    return { ...one, ...around, type: [one.type, 'null'], enum: [...one.enum, null] };
+  const description = [(around as { description?: unknown }).description, one.description]
+    .filter(Boolean)
+    .join(': ');
+  return { ...one, ...around, type: [one.type, 'null'], ...(description ? { description } : {}) };
 }
 
 /** Only looks. Its text comes from scanners and scanned hosts, hence the open world. */
