@@ -12,6 +12,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
 import { runList } from './commands/list.js';
+import { runMcp } from './commands/mcp.js';
 import { runCompare, runImport } from './commands/results.js';
 import {
   cancelScan,
@@ -84,6 +85,10 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .command('worker')
     .description('start a scan process')
     .action(exits(() => runWorker(io)));
+  program
+    .command('mcp')
+    .description('speak MCP on standard input and output, for agents that start their servers')
+    .action(exits(() => runMcp(io, client().url)));
   program
     .command('simulator')
     .description('start a simulated Nessus server on 127.0.0.1, for development and demonstrations')
