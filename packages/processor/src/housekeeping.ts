@@ -177,7 +177,8 @@ async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingRep
     const records = await deps.queue.tasks.getMany(batch);
     for (const [index, name] of batch.entries()) {
       if (records[index]) continue;
-      const verdict = await judgeDirectory(deps, dataDir, name);
+      const verdict = await judgeDirectory(deps, dataDir, name).catch(ignoreGone);
+      if (!verdict) continue;
       if (verdict.goes) {
         if (!report.dry_run) await rm(join(dataDir, name), { recursive: true, force: true });
         report.directories.push({ name, reason: verdict.reason });
@@ -214,6 +215,11 @@ async function judgeDirectory(
   return nowMs - Date.parse(task.data.completed_at) > keptMs
     ? { goes: true, reason: `of a task that ended ${task.data.state} and is kept for ${days(keptMs)}` }
     : { goes: false, reason: 'its task is not known to this Redis; it goes when it is past its retention' };
+}
+
+/** Another process keeps house at the same time, and was faster. */
+function ignoreGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 function parseJson(text: string): unknown {
