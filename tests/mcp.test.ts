@@ -294,6 +294,13 @@ describe.each<[string, () => Promise<Agent>]>([
       code: 'invalid_request',
       errors: [{ path: 'group_by', message: expect.stringContaining('plugin') }],
     });
+    for (const look of ['list_scanners', 'list_pools', 'get_pool_status', 'get_queue_status'])
+      expect(JSON.stringify(told(await agent.call(look)))).toContain('nessus');
+    const login = { scan_type: 'authenticated', ssh_username: 'auditor', ssh_password: 'simulated' };
+    const logged = told(
+      await agent.call('run_authenticated_scan', { targets: '192.0.2.1', name: 'login', ...login }),
+    );
+    expect((await api.ended(String(logged.task_id))).authentication_status).toBe('success');
     expect(refused(await agent.call('cancel_scan', { task_id }))).toMatchObject({
       code: 'invalid_state',
       next: expect.stringContaining(task_id),
