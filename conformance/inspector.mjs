@@ -82,6 +82,13 @@ async function submitted(url, name) {
   return (await answer.json()).task_id;
 }
 
+/** Lets nothing begin any more: what is submitted from now on waits, however long the inspector takes. */
+async function drainScanners(url) {
+  const { scanners } = await fetch(`${url}/api/v1/scanners`).then((answer) => answer.json());
+  for (const { instance_key: key } of scanners)
+    await fetch(`${url}/api/v1/scanners/${encodeURIComponent(key)}/drain`, { method: 'POST' });
+}
+
 async function ended(url, taskId) {
   await fetch(`${url}/api/v1/scans/${taskId}?wait=60`);
   return taskId;
@@ -95,6 +102,7 @@ export async function inspectService(run, say) {
   const demo = await startDemo();
   try {
     const otherTaskId = await ended(demo.url, await submitted(demo.url, 'other'));
+    await drainScanners(demo.url);
     const { findings } = await fetch(`${demo.url}/api/v1/findings?task_id=${demo.taskId}&limit=1`).then(
       (answer) => answer.json(),
     );

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { readSettings } from '@scanmq/config';
-import { startGateway } from '@scanmq/gateway';
 import { createLogger } from '@scanmq/observability';
 import { FAULTS, type PRODUCTS, type Simulator, startSimulator } from '@scanmq/simulator';
-import { startWorkerProcess } from '@scanmq/worker';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
 import { untilStopped } from '../until-stopped.js';
 
+// the services are loaded by those who start them: a client command would wait a second for what it never uses
+
 /** `scanmq gateway`. */
 export async function runGateway(io: ProgramIo, version: string): Promise<number> {
+  const { startGateway } = await import('@scanmq/gateway');
   const settings = readSettings(io.env);
   const log = createLogger({ name: 'gateway', level: settings.logLevel });
   const gateway = await startGateway({ settings, env: io.env, log, version });
@@ -20,6 +21,7 @@ export async function runGateway(io: ProgramIo, version: string): Promise<number
 
 /** `scanmq worker`. */
 export async function runWorker(io: ProgramIo): Promise<number> {
+  const { startWorkerProcess } = await import('@scanmq/worker');
   const settings = readSettings(io.env);
   const log = createLogger({ name: 'worker', level: settings.logLevel });
   const worker = await startWorkerProcess({ settings, env: io.env, log });
