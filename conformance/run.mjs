@@ -33,9 +33,16 @@ const TASKS = [
 const SUITE_MS = 180_000;
 const say = (line) => process.stdout.write(`${line}\n`);
 
-function run(args) {
+// biome-ignore lint/style/noProcessEnv: what the tools need to run at all, handed on to them
+const environment = process.env;
+
+function run(command, args, path = environment.PATH) {
   return new Promise((resolve) => {
-    const child = spawn('npx', args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...environment, PATH: path },
+    });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data) => {
@@ -75,7 +82,7 @@ async function outcomes(directory) {
 async function suite(name, conformance, args, most = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'scanmq-conformance-'));
   try {
-    const { code, output } = await run([
+    const { code, output } = await run('npx', [
       ...['-y', '-p', NODE, '-p', conformance, 'conformance', 'server'],
       ...args,
       ...['-o', directory],
@@ -93,7 +100,7 @@ async function suite(name, conformance, args, most = {}) {
 }
 
 const results = [];
-const probe = await run(['-y', '-p', NODE, 'node', '--version']);
+const probe = await run('npx', ['-y', '-p', NODE, 'node', '--version']);
 if (probe.code !== 0) {
   say(`npm run test:mcp needs ${NODE} from the npm registry:\n${probe.output.slice(-500)}`);
   process.exit(1);
