@@ -8,6 +8,9 @@ import { legacyServers } from './mcp/legacy-server.js';
 import { modernServers } from './mcp/modern-server.js';
 import { installMcp, MCP_PATH } from './mcp/mount.js';
 import { scanmqSurface } from './mcp/scanmq-surface.js';
+import { installCompilers } from './openapi/compilers.js';
+import { installDocument } from './openapi/document.js';
+import { documentRoutes } from './openapi/document-routes.js';
 import type { PlanService } from './plan-service.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installErrors } from './plugins/errors.js';
@@ -59,21 +62,28 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
   installErrors(app);
   installHostGuard(app);
   installBodyTimeout(app);
-  metricsRoutes(app, deps);
-  healthRoutes(app, { queue: deps.queue, dataDir: deps.dataDir });
-  await app.register(
-    async (api) => {
-      scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
-      resultRoutes(api, deps.results);
-      await importRoutes(api, deps.imports, deps.settings.importMaxBytes, () => LOCAL_PRINCIPAL);
-      fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
-      deadLetterRoutes(api, deps.queue);
-      housekeepingRoutes(api, deps.keepHouse);
-      credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
-      scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
-    },
-    { prefix: '/api/v1' },
-  );
+  // before the routes: it collects them as they come
+  await installDocument(app, deps.version);
+  await app.register(async (rest) => {
+    // a scope of its own: the dashboard brings schemas of another kind
+    installCompilers(rest);
+    metricsRoutes(rest, deps);
+    healthRoutes(rest, { queue: deps.queue, dataDir: deps.dataDir });
+    await rest.register(
+      async (api) => {
+        scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+        resultRoutes(api, deps.results);
+        await importRoutes(api, deps.imports, deps.settings.importMaxBytes, () => LOCAL_PRINCIPAL);
+        fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+        deadLetterRoutes(api, deps.queue);
+        housekeepingRoutes(api, deps.keepHouse);
+        credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
+        scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
+      },
+      { prefix: '/api/v1' },
+    );
+  });
+  await documentRoutes(app);
   const surface = scanmqSurface({
     ...deps,
     scans: deps.service,

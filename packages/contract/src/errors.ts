@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   forbidden: { retryable: 'no', httpStatus: 403, title: 'Not allowed' },
   rate_limited: { retryable: 'yes', httpStatus: 429, title: 'Too many requests' },
   not_found: { retryable: 'no', httpStatus: 404, title: 'Not found' },
+  method_not_allowed: { retryable: 'no', httpStatus: 405, title: 'Not with this method' },
+  not_acceptable: { retryable: 'no', httpStatus: 406, title: 'There is no answer of the types asked for' },
   idempotency_conflict: {
     retryable: 'no',
     httpStatus: 409,

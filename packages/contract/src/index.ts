@@ -1,4 +1,5 @@
 export * from './comparisons.js';
+export * from './components.js';
 export * from './credentials.js';
 export * from './dead-letters.js';
 export * from './errors.js';

@@ -1,15 +1,20 @@
 /** Errors as answers: RFC 9457 problem documents, and the same facts for tools. */
 import { z } from 'zod';
-import { ERROR_CODE_NAMES, type InputIssue, InvalidRequestError, type ScanmqError } from './errors.js';
+import { type InputIssue, InvalidRequestError, type ScanmqError } from './errors.js';
+import { errorCodeSchema } from './tasks.js';
 
 export const problemSchema = z.object({
   type: z.string().meta({ description: 'urn:scanmq:error:<code>' }),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string(),
-  code: z.enum(ERROR_CODE_NAMES),
-  trace_id: z.string(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  title: z.string().meta({ description: 'What the code stands for, always the same' }),
+  status: z.number().int().meta({ description: 'HTTP status of the answer' }),
+  detail: z.string().meta({ description: 'What is wrong in this case' }),
+  code: errorCodeSchema.meta({ description: 'What to tell errors apart by: none is ever renamed' }),
+  trace_id: z.string().meta({ description: 'Id of the request in the logs' }),
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
+    .meta({ description: 'Of bad input: every mistake, by the dotted path of the field' }),
+  next: z.string().optional().meta({ description: 'What to do next, where there is one thing to do' }),
 });
 export type Problem = z.infer<typeof problemSchema>;
 
@@ -23,6 +28,7 @@ export function toProblem(error: ScanmqError, traceId: string): Problem {
     code: error.code,
     trace_id: traceId,
     ...(error.issues && error.issues.length > 0 ? { errors: [...error.issues] } : {}),
+    ...(error.next === undefined ? {} : { next: error.next }),
   };
 }
 

@@ -255,6 +255,19 @@ export function splitCredentials(request: ScanRequest): {
 
 export const taskIdParamsSchema = z.strictObject({ task_id: taskIdSchema });
 
+/** Query of `GET /api/v1/scans/{id}`. */
+export const waitQuerySchema = z.strictObject({
+  wait: z.coerce
+    .number()
+    .min(0)
+    .max(LIMITS.waitSecondsMax)
+    .default(0)
+    .meta({
+      description: 'Seconds to hold the answer at most, until the scan has ended',
+      examples: [30],
+    }),
+});
+
 /** Parameters of `wait_for_scan`. */
 export const waitForScanParamsSchema = z.strictObject({
   task_id: taskIdSchema,
@@ -333,6 +346,9 @@ export const cancelParamsSchema = z.strictObject({
     .default(false)
     .meta({ description: 'Keep what the scanner has found until now, as partial results' }),
 });
+
+/** Body of `POST /api/v1/scans/{id}/cancel`. */
+export const cancelBodySchema = cancelParamsSchema.omit({ task_id: true });
 
 export const CONTROL_ACTIONS = ['pause', 'resume', 'retry'] as const;
 /** Parameters of `control_scan`. */

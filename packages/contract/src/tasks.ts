@@ -241,6 +241,9 @@ export const submissionSchema = z.object({
 });
 export type Submission = z.infer<typeof submissionSchema>;
 
+/** Answer of `POST /api/v1/scans`: the task, and what became of the submission. */
+export const submittedScanSchema = scanStatusSchema.extend(submissionSchema.shape);
+
 export const taskListSchema = z.object({
   tasks: z.array(scanStatusSchema),
   total: z.number().int().meta({ description: 'Tasks that match, on all pages; exact' }),

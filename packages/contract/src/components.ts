@@ -1,0 +1,96 @@
+/** Schemas that have a name in the OpenAPI document, and so in the clients that are generated from it. */
+import type { z } from 'zod';
+import { comparisonCountsSchema, comparisonItemSchema, comparisonSchema } from './comparisons.js';
+import { credentialListSchema, credentialViewSchema, storeCredentialSchema } from './credentials.js';
+import {
+  deadLetterListSchema,
+  deadLetterSchema,
+  discardManyAnswerSchema,
+  retryManyAnswerSchema,
+  retryManySchema,
+} from './dead-letters.js';
+import {
+  operatorStateSchema,
+  poolListSchema,
+  poolStatusSchema,
+  queueStatusSchema,
+  scannerListSchema,
+  scannerViewSchema,
+} from './fleet.js';
+import { housekeepingReportSchema } from './housekeeping.js';
+import { scanImportRequestSchema } from './imports.js';
+import { problemSchema } from './problem.js';
+import { hostQualitySchema, qualitySchema } from './quality.js';
+import { scanRequestSchema } from './requests.js';
+import { resultsAnswerSchema, resultsSummarySchema, severityBreakdownSchema } from './results.js';
+import {
+  createScheduleSchema,
+  scheduledScanSchema,
+  scheduleListSchema,
+  scheduleOutcomeSchema,
+  scheduleSchema,
+} from './schedules.js';
+import { findingGroupSchema, foundFindingSchema, searchAnswerSchema } from './search.js';
+import { taskStateSchema } from './states.js';
+import {
+  abandonedScanSchema,
+  cancelAnswerSchema,
+  controlAnswerSchema,
+  errorCodeSchema,
+  failureSchema,
+  importedSchema,
+  scanStatusSchema,
+  submittedScanSchema,
+  taskErrorSchema,
+  taskListSchema,
+  troubleshootingSchema,
+} from './tasks.js';
+
+export const COMPONENTS = {
+  AbandonedScan: abandonedScanSchema,
+  CancelledScan: cancelAnswerSchema,
+  Comparison: comparisonSchema,
+  ComparisonCounts: comparisonCountsSchema,
+  ComparisonItem: comparisonItemSchema,
+  ControlledScan: controlAnswerSchema,
+  Credential: credentialViewSchema,
+  CredentialList: credentialListSchema,
+  CredentialRequest: storeCredentialSchema,
+  DeadLetter: deadLetterSchema,
+  DeadLetterList: deadLetterListSchema,
+  DeadLetterSelection: retryManySchema,
+  DiscardedDeadLetters: discardManyAnswerSchema,
+  ErrorCode: errorCodeSchema,
+  Failure: failureSchema,
+  FindingGroup: findingGroupSchema,
+  FoundFinding: foundFindingSchema,
+  FoundFindings: searchAnswerSchema,
+  HostQuality: hostQualitySchema,
+  HousekeepingReport: housekeepingReportSchema,
+  Imported: importedSchema,
+  OperatorState: operatorStateSchema,
+  Pool: poolStatusSchema,
+  PoolList: poolListSchema,
+  Problem: problemSchema,
+  Quality: qualitySchema,
+  Queue: queueStatusSchema,
+  Results: resultsAnswerSchema,
+  ResultsSummary: resultsSummarySchema,
+  RetriedDeadLetters: retryManyAnswerSchema,
+  ScanImportRequest: scanImportRequestSchema,
+  ScanList: taskListSchema,
+  ScanRequest: scanRequestSchema,
+  ScanStatus: scanStatusSchema,
+  Scanner: scannerViewSchema,
+  ScannerList: scannerListSchema,
+  Schedule: scheduleSchema,
+  ScheduleList: scheduleListSchema,
+  ScheduleOutcome: scheduleOutcomeSchema,
+  ScheduleRequest: createScheduleSchema,
+  ScheduledScan: scheduledScanSchema,
+  SeverityBreakdown: severityBreakdownSchema,
+  SubmittedScan: submittedScanSchema,
+  TaskError: taskErrorSchema,
+  TaskState: taskStateSchema,
+  Troubleshooting: troubleshootingSchema,
+} as const satisfies Record<string, z.ZodType>;
