@@ -9,12 +9,15 @@ import { modernServers } from './mcp/modern-server.js';
 import { installMcp, MCP_PATH } from './mcp/mount.js';
 import { scanmqSurface } from './mcp/scanmq-surface.js';
 import { installCompilers } from './openapi/compilers.js';
+import { insistOnDeclarations } from './openapi/declared.js';
 import { installDocument } from './openapi/document.js';
 import { documentRoutes } from './openapi/document-routes.js';
 import type { PlanService } from './plan-service.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
+import { installCompression } from './plugins/compression.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard } from './plugins/host-guard.js';
+import { installUnchanged } from './plugins/unchanged.js';
 import type { ResultService } from './result-service.js';
 import { credentialRoutes } from './routes/credentials.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
@@ -47,6 +50,30 @@ export interface AppDeps {
 /** Whoever asks, as long as there are no API keys: then the gateway binds to loopback only. */
 const LOCAL_PRINCIPAL = 'local';
 
+/** Everything but MCP and the dashboard, with what these routes share. In a scope of its own. */
+export async function restRoutes(rest: FastifyInstance, deps: AppDeps): Promise<void> {
+  installCompilers(rest);
+  installUnchanged(rest);
+  await installCompression(rest);
+  metricsRoutes(rest, deps);
+  healthRoutes(rest, { queue: deps.queue, dataDir: deps.dataDir });
+  await rest.register(
+    async (api) => {
+      insistOnDeclarations(api);
+      scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+      resultRoutes(api, deps.results);
+      await importRoutes(api, deps.imports, deps.settings.importMaxBytes, () => LOCAL_PRINCIPAL);
+      fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
+      deadLetterRoutes(api, deps.queue);
+      housekeepingRoutes(api, deps.keepHouse);
+      credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
+      scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
+    },
+    { prefix: '/api/v1' },
+  );
+  await documentRoutes(rest);
+}
+
 /** Puts the HTTP application together; starting it is `server.ts`. */
 export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; dashboard: Dashboard }> {
   const app = Fastify({
@@ -64,26 +91,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
   installBodyTimeout(app);
   // before the routes: it collects them as they come
   await installDocument(app, deps.version);
-  await app.register(async (rest) => {
-    // a scope of its own: the dashboard brings schemas of another kind
-    installCompilers(rest);
-    metricsRoutes(rest, deps);
-    healthRoutes(rest, { queue: deps.queue, dataDir: deps.dataDir });
-    await rest.register(
-      async (api) => {
-        scanRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
-        resultRoutes(api, deps.results);
-        await importRoutes(api, deps.imports, deps.settings.importMaxBytes, () => LOCAL_PRINCIPAL);
-        fleetRoutes(api, deps.service, () => LOCAL_PRINCIPAL);
-        deadLetterRoutes(api, deps.queue);
-        housekeepingRoutes(api, deps.keepHouse);
-        credentialRoutes(api, deps.queue, () => LOCAL_PRINCIPAL);
-        scheduleRoutes(api, deps.schedules, () => LOCAL_PRINCIPAL);
-      },
-      { prefix: '/api/v1' },
-    );
-  });
-  await documentRoutes(app);
+  await app.register(async (rest) => await restRoutes(rest, deps));
   const surface = scanmqSurface({
     ...deps,
     scans: deps.service,

@@ -26,7 +26,7 @@ import {
   type Finding,
   FORMATS,
   type FormatName,
-  type HostRow,
+  type HostPage,
   type QueryOptions,
   type RenderedTask,
   type RenderInput,
@@ -55,6 +55,14 @@ export interface Download {
   readonly body: AsyncIterable<string>;
 }
 
+export interface RawExport {
+  readonly bytes: number;
+  readonly fileName: string;
+  /** Another one for another export. */
+  readonly version: string;
+  open(): Readable;
+}
+
 export interface FormatQuery {
   readonly filters: ResultsQuery['filters'];
   readonly sort: ResultsQuery['sort'];
@@ -72,10 +80,18 @@ export interface ResultService {
   document(taskId: string, format: FormatName, query: FormatQuery): Promise<Download>;
   /** The whole finding. @throws ScanmqError `not_found`. */
   finding(taskId: string, findingId: string): Promise<Finding>;
-  hosts(taskId: string, limit: number, offset: number): Promise<{ total: number; hosts: HostRow[] }>;
+  hosts(
+    taskId: string,
+    page: { readonly limit: number; readonly offset: number; readonly cursor?: string | undefined },
+  ): Promise<HostPage>;
   report(taskId: string): Promise<Download>;
   /** The raw export, byte for byte; also of a task whose export turned out to be invalid. */
-  rawExport(taskId: string): Promise<{ stream: Readable; bytes: number; fileName: string }>;
+  rawExport(taskId: string): Promise<RawExport>;
+  /**
+   * Names the state of what is answered about the results of a task: as long as it is the same, so are the answers.
+   * @throws as the answers would, where there are no results.
+   */
+  version(taskId: string): Promise<string>;
   compare(baseTaskId: string, headTaskId: string, query: ComparisonQuery): Promise<Comparison>;
   comparisonReport(baseTaskId: string, headTaskId: string): Promise<Download>;
   search(params: SearchParams): Promise<SearchAnswer>;
@@ -103,7 +119,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
   }
 
   /** Also what a scan had found that was stopped early; its quality says so. */
-  async function openCompleted(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
+  async function completed(taskId: string): Promise<TaskRecord> {
     const task = await queue.tasks.get(taskId);
     if (task.state !== 'completed' && !task.partial_results) {
       throw new ScanmqError(
@@ -113,6 +129,11 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
           : `The task is ${task.state}: results exist once it is completed.`,
       );
     }
+    return task;
+  }
+
+  async function openCompleted(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
+    const task = await completed(taskId);
     return { task, results: await open(task) };
   }
 
@@ -200,9 +221,9 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       return finding;
     },
 
-    async hosts(taskId, limit, offset) {
+    async hosts(taskId, page) {
       const { results } = await openCompleted(taskId);
-      return await results.hosts({ limit, offset });
+      return await results.hosts(page);
     },
 
     async report(taskId) {
@@ -235,7 +256,18 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       const path = join(taskDirectory(deps.settings.dataDir, taskId), FILES.raw);
       const facts = await stat(path).catch(() => undefined);
       if (!facts) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
-      return { stream: createReadStream(path), bytes: facts.size, fileName: `${taskId}.nessus` };
+      return {
+        bytes: facts.size,
+        fileName: `${taskId}.nessus`,
+        version: `${facts.size}:${facts.mtimeMs}`,
+        open: () => createReadStream(path),
+      };
+    },
+
+    async version(taskId) {
+      const { revision, checkpoint } = await completed(taskId);
+      // another version of the program may answer in other words
+      return [taskId, revision, checkpoint?.export?.sha256, deps.version].join(':');
     },
 
     async compare(baseTaskId, headTaskId, query) {

@@ -85,6 +85,14 @@ export const comparisonFields = {
 export const comparisonQuerySchema = z.strictObject(comparisonFields);
 export type ComparisonQuery = z.infer<typeof comparisonQuerySchema>;
 
+/** Query of `GET /api/v1/scans/{head}/compare/{base}`. */
+export const comparisonRouteQuerySchema = comparisonQuerySchema.extend({
+  format: z
+    .enum(['json', 'html'])
+    .optional()
+    .meta({ description: 'html is a report to read; goes before Accept' }),
+});
+
 /** Parameters of `compare_scans`. */
 export const compareParamsSchema = z.strictObject({
   base_task_id: taskIdSchema.meta({ description: 'The older scan' }),

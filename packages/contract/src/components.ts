@@ -17,12 +17,19 @@ import {
   scannerListSchema,
   scannerViewSchema,
 } from './fleet.js';
+import { healthSchema } from './health.js';
 import { housekeepingReportSchema } from './housekeeping.js';
 import { scanImportRequestSchema } from './imports.js';
 import { problemSchema } from './problem.js';
-import { hostQualitySchema, qualitySchema } from './quality.js';
+import { hostListSchema, hostSchema, qualitySchema } from './quality.js';
 import { scanRequestSchema } from './requests.js';
-import { resultsAnswerSchema, resultsSummarySchema, severityBreakdownSchema } from './results.js';
+import {
+  defectDojoSchema,
+  findingSchema,
+  resultsAnswerSchema,
+  resultsSummarySchema,
+  severityBreakdownSchema,
+} from './results.js';
 import {
   createScheduleSchema,
   scheduledScanSchema,
@@ -38,6 +45,7 @@ import {
   controlAnswerSchema,
   errorCodeSchema,
   failureSchema,
+  importAnswerSchema,
   importedSchema,
   scanStatusSchema,
   submittedScanSchema,
@@ -59,15 +67,20 @@ export const COMPONENTS = {
   DeadLetter: deadLetterSchema,
   DeadLetterList: deadLetterListSchema,
   DeadLetterSelection: retryManySchema,
+  DefectDojoFindings: defectDojoSchema,
   DiscardedDeadLetters: discardManyAnswerSchema,
   ErrorCode: errorCodeSchema,
   Failure: failureSchema,
+  Finding: findingSchema,
   FindingGroup: findingGroupSchema,
   FoundFinding: foundFindingSchema,
   FoundFindings: searchAnswerSchema,
-  HostQuality: hostQualitySchema,
+  Health: healthSchema,
+  Host: hostSchema,
+  HostList: hostListSchema,
   HousekeepingReport: housekeepingReportSchema,
   Imported: importedSchema,
+  ImportedScan: importAnswerSchema,
   OperatorState: operatorStateSchema,
   Pool: poolStatusSchema,
   PoolList: poolListSchema,

@@ -1,6 +1,6 @@
 /** How far the results of a scan can be trusted: stored with them and returned wherever they are. */
 import { z } from 'zod';
-import { authenticationStatusSchema } from './results.js';
+import { authenticationStatusSchema, severityBreakdownSchema } from './results.js';
 
 /** Outcome of logging in to a host (nessus-api.md section 9.7). `unknown`: nothing in the export speaks of it. */
 export const CREDENTIAL_OUTCOMES = ['success', 'partial', 'failed', 'none_provided', 'unknown'] as const;
@@ -41,6 +41,21 @@ export const hostQualitySchema = z.object({
   plugin_set: z.string().nullable(),
 });
 export type HostQuality = z.infer<typeof hostQualitySchema>;
+
+/** One host of `GET /api/v1/scans/{id}/hosts`. */
+export const hostSchema = hostQualitySchema.extend({
+  severities: severityBreakdownSchema.meta({ description: 'Its findings by severity' }),
+  properties: z
+    .array(z.object({ name: z.string(), value: z.string() }))
+    .meta({ description: 'Everything that the export says of the host, in its order' }),
+});
+
+export const hostListSchema = z.object({
+  hosts: z.array(hostSchema).meta({ description: 'Those with the worst findings first' }),
+  total: z.number().int(),
+  next_offset: z.number().int().nullable(),
+  next_cursor: z.string().nullable(),
+});
 
 /** Why a result says less than it seems to; each stands for a sentence in `validation_warnings`. */
 export const QUALITY_REASONS = [

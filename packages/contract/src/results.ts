@@ -71,6 +71,8 @@ export const filtersSchema: z.ZodType<Filters> = z.record(z.string(), z.unknown(
   examples: [{ severity: '>=high', cvss_score: '>7.0' }],
 }) as unknown as z.ZodType<Filters>;
 
+const customFieldsSchema = z.array(z.string().min(1).max(128)).min(1).max(64);
+
 const resultsFields = {
   page: z.coerce
     .number()
@@ -93,10 +95,7 @@ const resultsFields = {
   schema_profile: z.enum(RESULT_PROFILES).optional().meta({
     description: 'Which fields: minimal, summary, brief or full; the profile of the submission when left out',
   }),
-  custom_fields: z
-    .array(z.string().min(1).max(128))
-    .min(1)
-    .max(64)
+  custom_fields: customFieldsSchema
     .optional()
     .meta({ description: 'Exactly these fields, instead of a profile' }),
   filters: filtersSchema.optional(),
@@ -153,3 +152,74 @@ export const resultsAnswerSchema = z.object({
   pagination: resultsPaginationLineSchema.nullable(),
 });
 export type ResultsAnswer = z.infer<typeof resultsAnswerSchema>;
+
+/** What findings can be answered as: the first two by this service itself, the others are made for other programs. */
+export const FINDINGS_FORMATS = ['json', 'ndjson', 'csv', 'sarif', 'junit', 'defectdojo'] as const;
+export type FindingsFormat = (typeof FINDINGS_FORMATS)[number];
+
+/** Query of `GET /api/v1/scans/{id}/findings`, where everything is text. */
+export const findingsQuerySchema = z.strictObject({
+  ...resultsFields,
+  // one value of a list comes as text
+  custom_fields: z
+    .union([customFieldsSchema, z.string().transform((field) => [field])])
+    .optional()
+    .meta({ description: 'As fields, one field each time it is given' }),
+  profile: resultsFields.schema_profile.meta({ description: 'As schema_profile', examples: ['summary'] }),
+  fields: z
+    .string()
+    .max(4_000)
+    .optional()
+    .meta({
+      description: 'Exactly these fields, comma separated, instead of a profile; of csv the columns',
+      examples: ['host,plugin_id,severity'],
+    }),
+  filters: z
+    .string()
+    .max(16_000)
+    .optional()
+    .meta({
+      description:
+        'JSON, joined by AND: text matches anywhere, case-insensitively; ">7.0", ">=", "<", "<=", "=" compare numbers; true and false match exactly. {"or":[…]} and {"not":{…}} combine; host takes a CIDR; severity takes a name or ">=high"',
+      examples: ['{"severity":">=high","exploit_available":true}'],
+    }),
+  format: z.enum(FINDINGS_FORMATS).optional().meta({
+    description:
+      'Goes before Accept. csv, sarif, junit and defectdojo are whole documents: they take filters and sort, and no paging',
+  }),
+  fail_on: z
+    .enum(SEVERITY_NAMES)
+    .optional()
+    .meta({ description: 'Of junit: the severity from which on a finding is a failure; high when left out' }),
+});
+
+/** A whole finding: every field that the export has, and these in any case or where they are known. */
+export const findingSchema = z.looseObject({
+  type: z.literal('vulnerability'),
+  finding_id: z.string().meta({ description: 'The same in every scan that finds it again' }),
+  host: z.string(),
+  host_ip: z.string().optional(),
+  plugin_id: z.string().optional(),
+  plugin_name: z.string().optional(),
+  plugin_family: z.string().optional(),
+  port: z.string().optional(),
+  protocol: z.string().optional(),
+  severity: z.string().optional().meta({ description: '"0" (info) to "4" (critical)' }),
+  cvss_score: z.number().optional(),
+});
+
+/** Findings in the form that DefectDojo imports as "Generic Findings Import". */
+export const defectDojoSchema = z.looseObject({
+  findings: z.array(z.looseObject({ title: z.string(), severity: z.string() })),
+});
+
+/** Query of `GET /api/v1/scans/{id}/hosts`. */
+export const hostsQuerySchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(LIMITS.hostsLimitMax).default(LIMITS.hostsLimitDefault),
+  offset: z.coerce.number().int().min(0).default(0).meta({ description: 'Hosts to pass over' }),
+  cursor: z
+    .string()
+    .max(500)
+    .optional()
+    .meta({ description: 'next_cursor of the answer before, instead of offset' }),
+});

@@ -244,6 +244,11 @@ export type Submission = z.infer<typeof submissionSchema>;
 /** Answer of `POST /api/v1/scans`: the task, and what became of the submission. */
 export const submittedScanSchema = scanStatusSchema.extend(submissionSchema.shape);
 
+/** Answer of `POST /api/v1/imports`. */
+export const importAnswerSchema = scanStatusSchema.extend({
+  idempotent_replay: z.boolean().meta({ description: 'The key was used before: this is the task it made' }),
+});
+
 export const taskListSchema = z.object({
   tasks: z.array(scanStatusSchema),
   total: z.number().int().meta({ description: 'Tasks that match, on all pages; exact' }),

@@ -9,6 +9,6 @@ export { type ExportFault, InvalidExportError } from './invalid-export.js';
 export { type ExportFacts, type ExportVisitor, type RawItem, readExport } from './read-export.js';
 export type { RenderedTask, RenderInput, ReportInput } from './render-input.js';
 export { renderComparison, renderReport } from './report/index.js';
-export type { HostRow, QueryOptions, Results, ResultsOptions } from './results.js';
+export type { HostPage, HostRow, QueryOptions, Results, ResultsOptions } from './results.js';
 export { createResultsStore, type ResultsStore } from './results-store.js';
 export type { SearchedTask } from './search.js';

@@ -48,6 +48,14 @@ export interface HostRow {
   readonly properties: readonly (readonly [name: string, text: string])[];
 }
 
+export interface HostPage {
+  readonly total: number;
+  readonly hosts: HostRow[];
+  /** Hosts up to the end of this page; null on the last. */
+  readonly nextOffset: number | null;
+  readonly nextCursor: string | null;
+}
+
 export interface QueryOptions {
   /** At most so many findings are read, of a page or of everything; the totals stay exact. */
   readonly most?: number;
@@ -77,8 +85,10 @@ export interface Results {
   hosts(options: {
     limit: number;
     offset?: number;
+    /** Of the answer before, instead of an offset. */
+    cursor?: string | undefined;
     doubtful?: boolean;
-  }): Promise<{ total: number; hosts: HostRow[] }>;
+  }): Promise<HostPage>;
 }
 
 /**
@@ -260,13 +270,15 @@ export async function openResults(
       return await countPlugins(engine, files, limit, { sql: from, params: params.values });
     },
 
-    async hosts({ limit, offset = 0, doubtful = false }) {
+    async hosts({ limit, offset = 0, cursor, doubtful = false }) {
+      const identity = JSON.stringify([version, 'hosts', doubtful]);
+      const from = cursor === undefined ? Math.trunc(offset) : decodeCursor(cursor, identity);
       // first which, then what is known of them: properties can be most of the file
       const wanted = await engine.rows(
         `SELECT block_no, count(*) OVER () AS total FROM read_parquet($hosts)
          ${doubtful ? `WHERE NOT alive OR incomplete OR credentials IN ('failed', 'partial')` : ''}
          ORDER BY critical DESC, high DESC, medium DESC, low DESC, info DESC, host_key, block_no
-         LIMIT ${Math.trunc(limit)} OFFSET ${Math.trunc(offset)}`,
+         LIMIT ${Math.trunc(limit)} OFFSET ${from}`,
         { hosts: files.hosts },
       );
       const blocks = wanted.map((row) => Number(row.block_no));
@@ -284,8 +296,12 @@ export async function openResults(
         const row = byBlock.get(block);
         if (row) rows.push(row);
       }
+      const total = Number(wanted[0]?.total ?? 0);
+      const to = from + rows.length;
       return {
-        total: Number(wanted[0]?.total ?? 0),
+        total,
+        nextOffset: to < total ? to : null,
+        nextCursor: to < total ? encodeCursor(to, identity) : null,
         hosts: rows.map((row) => ({
           counts: {
             host: String(row.host),

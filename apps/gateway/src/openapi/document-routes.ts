@@ -1,22 +1,62 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { etagOf } from '../plugins/unchanged.js';
+import { conditionalHeaders } from './headers.js';
+import { operation } from './operation.js';
+
+const DOCUMENT_PATH = '/openapi.json';
+const DOCS_PATH = '/docs';
 
 /** Only what comes from here, and no script or style in the page itself. */
 const CONTENT_POLICY =
   "default-src 'none'; base-uri 'none'; connect-src 'self'; font-src 'self'; form-action 'none'; frame-ancestors 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'";
 
-/** `/openapi.json`, and `/docs` to read and try it in a browser, served from here alone. */
+/** `/openapi.json`, and `/docs` to read it in a browser, served from here alone. */
 export async function documentRoutes(app: FastifyInstance): Promise<void> {
-  let text: string | undefined;
-  app.get('/openapi.json', async (_request, reply) => {
-    // it cannot change while the program runs
-    text ??= JSON.stringify(app.swagger());
-    return reply.type('application/json; charset=utf-8').send(text);
-  });
+  let made: { readonly text: string; readonly tag: string } | undefined;
+  app.withTypeProvider<ZodTypeProvider>().get(
+    DOCUMENT_PATH,
+    {
+      schema: operation({
+        operationId: 'getOpenapi',
+        tag: 'service',
+        summary: 'This document',
+        description: 'OpenAPI 3.1; to read it in a browser there is `/docs`.',
+        open: true,
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'OpenAPI 3.1',
+            content: {
+              'application/json': {
+                schema: {
+                  type: 'object',
+                  properties: { openapi: { type: 'string' } },
+                  required: ['openapi'],
+                },
+                examples: {
+                  beginning: { value: { openapi: '3.1.1', info: { title: 'scanmq', version: '1.0.0' } } },
+                },
+              },
+            },
+            headers: ['ETag'],
+          },
+          304: { description: 'Nothing changed', headers: ['ETag'] },
+        },
+      }),
+    },
+    async (_request, reply) => {
+      // it cannot change while the program runs
+      const text = made?.text ?? JSON.stringify(app.swagger());
+      made ??= { text, tag: etagOf(text) };
+      return await reply.type('application/json; charset=utf-8').header('etag', made.tag).send(text);
+    },
+  );
   await app.register(swaggerUi, {
-    routePrefix: '/docs',
+    routePrefix: DOCS_PATH,
     staticCSP: CONTENT_POLICY,
     theme: { title: 'scanmq: REST interface' },
-    uiConfig: { url: '/openapi.json', deepLinking: true, docExpansion: 'list', tryItOutEnabled: false },
+    uiConfig: { url: DOCUMENT_PATH, deepLinking: true, docExpansion: 'list', tryItOutEnabled: false },
   });
 }

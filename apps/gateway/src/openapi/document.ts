@@ -6,7 +6,7 @@ import { tidyComponents } from './components.js';
 import { toJsonSchema } from './json-schema.js';
 import { namedSchemas } from './named-schemas.js';
 import { type Answer, declarationOf, type Examples, type Operation, type OtherContent } from './operation.js';
-import { documentedHeaders, problemResponses, problemsOf } from './problems.js';
+import { documentedHeaders, problemResponses, problemsOf, sharedComponents } from './problems.js';
 import { TAGS } from './tags.js';
 
 const JSON_TYPE = 'application/json';
@@ -91,6 +91,10 @@ export async function installDocument(app: FastifyInstance, version: string): Pr
           const facts = declared.get(operation.operationId ?? '');
           if (facts) complete(operation, facts);
         }
+      document.components = {
+        ...document.components,
+        ...sharedComponents([...declared.values()].flatMap(problemsOf)),
+      };
       return tidyComponents(document) as ReturnType<typeof transformObject>;
     },
   });

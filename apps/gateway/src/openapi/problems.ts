@@ -55,7 +55,9 @@ export function problemResponses(codes: readonly ErrorCode[]): Record<string, Re
         content: {
           [PROBLEM_TYPE]: {
             schema: { $ref: '#/components/schemas/Problem' },
-            examples: Object.fromEntries(some.map((code) => [code, { value: exampleOf(code) }])),
+            examples: Object.fromEntries(
+              some.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+            ),
           },
         },
       },
@@ -65,7 +67,21 @@ export function problemResponses(codes: readonly ErrorCode[]): Record<string, Re
 
 /** Headers of an answer as OpenAPI; every answer has the trace id. */
 export function documentedHeaders(names: readonly ResponseHeader[]): Record<string, unknown> {
-  return Object.fromEntries([...names, 'X-Trace-Id' as const].map((name) => [name, RESPONSE_HEADERS[name]]));
+  return Object.fromEntries(
+    [...names, 'X-Trace-Id' as const].map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+  );
+}
+
+/** What the answers refer to. */
+export function sharedComponents(codes: Iterable<ErrorCode>): Record<string, Record<string, unknown>> {
+  return {
+    headers: { ...RESPONSE_HEADERS },
+    examples: Object.fromEntries(
+      [...new Set(codes)]
+        .sort()
+        .map((code) => [code, { summary: ERROR_CODES[code].title, value: exampleOf(code) }]),
+    ),
+  };
 }
 
 function exampleOf(code: ErrorCode): unknown {

@@ -1,6 +1,5 @@
-import { newTraceId, parseOrThrow, ScanmqError, toProblem, toScanmqError } from '@scanmq/contract';
+import { newTraceId, ScanmqError, toProblem, toScanmqError } from '@scanmq/contract';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { z } from 'zod';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,19 +18,47 @@ export function installErrors(app: FastifyInstance): void {
     request.traceId = (typeof header === 'string' && TRACEPARENT.exec(header)?.[1]) || newTraceId();
     reply.header('x-trace-id', request.traceId);
   });
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
+  const methodsAt = watchRoutes(app);
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const allowed = methodsAt(path);
+    const what = `${request.method} ${path.slice(0, 200)}`;
+    if (allowed.length === 0)
+      return sendProblem(request, reply, new ScanmqError('not_found', `There is nothing at ${what}.`));
+    reply.header('allow', allowed.join(', '));
+    return sendProblem(
       request,
       reply,
-      new ScanmqError(
-        'not_found',
-        `There is nothing at ${request.method} ${request.url.split('?')[0]?.slice(0, 200)}.`,
-      ),
-    ),
-  );
+      new ScanmqError('method_not_allowed', `There is no ${what}; there is ${allowed.join(', ')}.`),
+    );
+  });
   app.setErrorHandler((thrown, request, reply) =>
     sendProblem(request, reply, ofFramework(thrown) ?? ofRedis(thrown) ?? toScanmqError(thrown)),
   );
+}
+
+/** Which methods a path has; routes with a wildcard have all there are. */
+function watchRoutes(app: FastifyInstance): (path: string) => readonly string[] {
+  const patterns = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.includes('*')) return;
+    const known = patterns.get(url) ?? { pattern: patternOf(url), methods: new Set() };
+    patterns.set(url, known);
+    for (const one of [method].flat()) known.methods.add(one);
+  });
+  return (path) =>
+    [
+      ...new Set(
+        [...patterns.values()].flatMap(({ pattern, methods }) => (pattern.test(path) ? [...methods] : [])),
+      ),
+    ].sort();
+}
+
+function patternOf(url: string): RegExp {
+  const parts = url
+    .split('/')
+    .map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[^\w-]/g, '\\$&')));
+  return new RegExp(`^${parts.join('/')}$`);
 }
 
 /** Errors that Fastify itself raises while it reads a request: bad JSON, a body too large … */
@@ -74,9 +101,4 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
 /** Any thrown value as the error that a front answers with. */
 export function asAnswerable(thrown: unknown): ScanmqError {
   return ofRedis(thrown) ?? toScanmqError(thrown);
-}
-
-/** The query of a request, checked. @throws InvalidRequestError */
-export function queryOf<S extends z.ZodType>(schema: S, request: FastifyRequest): z.output<S> {
-  return parseOrThrow(schema, request.query, 'query');
 }

@@ -1,10 +1,10 @@
-import { parseOrThrow, storeCredentialSchema } from '@scanmq/contract';
+import { credentialListSchema, credentialViewSchema, storeCredentialSchema } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-
-interface ByName {
-  Params: { name: string };
-}
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as examples from '../openapi/examples/administration.js';
+import { operation } from '../openapi/operation.js';
+import { byCredentialName } from '../openapi/params.js';
 
 /** `/api/v1/credentials`: stored once by an administrator, named by `credential_ref`. No answer has a secret. */
 export function credentialRoutes(
@@ -12,17 +12,72 @@ export function credentialRoutes(
   queue: QueueSystem,
   principal: (request: FastifyRequest) => string,
 ): void {
-  app.get('/credentials', async () => ({ credentials: await queue.storedCredentials.list() }));
-  app.post('/credentials', async (request, reply) => {
-    const view = await queue.storedCredentials.store(
-      parseOrThrow(storeCredentialSchema, request.body),
-      principal(request),
-    );
-    reply.code(201);
-    return view;
-  });
-  app.delete<ByName>('/credentials/:name', async (request, reply) => {
-    await queue.storedCredentials.remove(request.params.name);
-    return await reply.code(204).send();
-  });
+  const api = app.withTypeProvider<ZodTypeProvider>();
+
+  api.get(
+    '/credentials',
+    {
+      schema: operation({
+        operationId: 'listCredentials',
+        tag: 'administration',
+        summary: 'List stored credentials',
+        description: 'Their names and users; no secret.',
+        answers: {
+          200: {
+            description: 'All of them',
+            schema: credentialListSchema,
+            examples: { one: { value: examples.CREDENTIALS } },
+          },
+        },
+      }),
+    },
+    async () => ({ credentials: [...(await queue.storedCredentials.list())] }),
+  );
+
+  api.post(
+    '/credentials',
+    {
+      schema: operation({
+        operationId: 'storeCredential',
+        tag: 'administration',
+        summary: 'Store a credential',
+        description:
+          'Scans name it in `credential_ref` instead of bringing secrets along. It is kept encrypted; storing under a name that is taken replaces what it had.',
+        body: storeCredentialSchema,
+        examples: { ssh: { value: examples.CREDENTIAL_REQUEST } },
+        answers: {
+          201: {
+            description: 'What is told of it',
+            schema: credentialViewSchema,
+            examples: { ssh: { value: examples.CREDENTIAL } },
+          },
+        },
+        problems: ['invalid_state'],
+      }),
+    },
+    async (request, reply) => {
+      const view = await queue.storedCredentials.store(request.body, principal(request));
+      reply.code(201);
+      return view;
+    },
+  );
+
+  api.delete(
+    '/credentials/:name',
+    {
+      schema: operation({
+        operationId: 'removeCredential',
+        tag: 'administration',
+        summary: 'Remove a stored credential',
+        description: 'Scans that name it and have not begun will fail.',
+        params: byCredentialName,
+        answers: { 204: { description: 'It is gone' } },
+        problems: ['not_found'],
+      }),
+    },
+    async (request, reply) => {
+      await queue.storedCredentials.remove(request.params.name);
+      return await reply.code(204).send();
+    },
+  );
 }

@@ -1,7 +1,10 @@
 import { TASK_STATES } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { Gauge, Registry } from 'prom-client';
+import * as examples from '../openapi/examples/service.js';
+import { operation } from '../openapi/operation.js';
 import type { ScanService } from '../scan-service.js';
 
 export interface MetricsDeps {
@@ -35,26 +38,46 @@ export function metricsRoutes(app: FastifyInstance, { queue, service }: MetricsD
   const open = gauge('scanmq_scanner_circuit_open', '1 = its circuit is open or half open', ['instance']);
   const drains = gauge('scanmq_scanner_draining', '1 = it is drained', ['instance']);
 
-  app.get('/metrics', async (_request, reply) => {
-    // a scanner or pool that is configured no more has no figures any more
-    registry.resetMetrics();
-    for (const state of TASK_STATES) tasks.set({ state }, await queue.tasks.countByState(state));
-    for (const pool of service.pools().pools) {
-      const status = await service.queueStatus(pool);
-      waiting.set({ pool }, status.queue_depth);
-      heldBack.set({ pool }, status.held_back);
-      delayed.set({ pool }, status.delayed);
-      deadLetters.set({ pool }, status.dlq_size);
-      oldest.set({ pool }, status.oldest_waiting_seconds);
-    }
-    for (const scanner of (await service.scanners(undefined)).scanners) {
-      const instance = scanner.instance_key;
-      active.set({ instance }, scanner.active_scans);
-      limit.set({ instance }, scanner.enabled ? scanner.max_concurrent_scans : 0);
-      if (scanner.healthy !== null) healthy.set({ instance }, scanner.healthy ? 1 : 0);
-      open.set({ instance }, scanner.circuit === 'closed' ? 0 : 1);
-      drains.set({ instance }, scanner.draining ? 1 : 0);
-    }
-    return await reply.type(registry.contentType).send(await registry.metrics());
-  });
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/metrics',
+    {
+      schema: operation({
+        operationId: 'getMetrics',
+        tag: 'service',
+        summary: 'Figures for Prometheus',
+        description: 'In its text format, of the moment in which they are asked for.',
+        open: true,
+        answers: {
+          200: {
+            description: 'The figures',
+            content: {
+              'text/plain': { schema: { type: 'string' }, examples: { tasks: { value: examples.METRICS } } },
+            },
+          },
+        },
+      }),
+    },
+    async (_request, reply) => {
+      // a scanner or pool that is configured no more has no figures any more
+      registry.resetMetrics();
+      for (const state of TASK_STATES) tasks.set({ state }, await queue.tasks.countByState(state));
+      for (const pool of service.pools().pools) {
+        const status = await service.queueStatus(pool);
+        waiting.set({ pool }, status.queue_depth);
+        heldBack.set({ pool }, status.held_back);
+        delayed.set({ pool }, status.delayed);
+        deadLetters.set({ pool }, status.dlq_size);
+        oldest.set({ pool }, status.oldest_waiting_seconds);
+      }
+      for (const scanner of (await service.scanners(undefined)).scanners) {
+        const instance = scanner.instance_key;
+        active.set({ instance }, scanner.active_scans);
+        limit.set({ instance }, scanner.enabled ? scanner.max_concurrent_scans : 0);
+        if (scanner.healthy !== null) healthy.set({ instance }, scanner.healthy ? 1 : 0);
+        open.set({ instance }, scanner.circuit === 'closed' ? 0 : 1);
+        drains.set({ instance }, scanner.draining ? 1 : 0);
+      }
+      return await reply.type(registry.contentType).send(await registry.metrics());
+    },
+  );
 }

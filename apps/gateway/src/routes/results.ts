@@ -1,143 +1,317 @@
 import { Readable } from 'node:stream';
 import {
-  comparisonQuerySchema,
+  comparisonRouteQuerySchema,
+  comparisonSchema,
+  defectDojoSchema,
+  type FindingsFormat,
+  findingSchema,
+  findingsQuerySchema,
+  hostListSchema,
+  hostsQuerySchema,
   InvalidRequestError,
-  LIMITS,
   parseOrThrow,
   type ResultsQuery,
+  resultsAnswerSchema,
   resultsQuerySchema,
-  SEVERITY_NAMES,
+  searchAnswerSchema,
   searchParamsSchema,
 } from '@scanmq/contract';
-import type { FormatName } from '@scanmq/findings';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { queryOf } from '../plugins/errors.js';
+import { mediaTypeFor } from '../openapi/accept.js';
+import * as examples from '../openapi/examples/results.js';
+import { conditionalHeaders } from '../openapi/headers.js';
+import { operation } from '../openapi/operation.js';
+import { byFindingId, byTaskId, byTwoTasks } from '../openapi/params.js';
+import { etagOf, isUnchanged } from '../plugins/unchanged.js';
 import type { Download, ResultService } from '../result-service.js';
 
-interface ById {
-  Params: { id: string };
-}
-
-/** `json` and `ndjson` are the answers of this service, the others are made for other programs. */
-const ANSWER_FORMATS = ['json', 'ndjson'] as const;
-const DOCUMENT_FORMATS = ['csv', 'sarif', 'junit', 'defectdojo'] as const satisfies readonly FormatName[];
-
-const findingsQuerySchema = z.strictObject({
-  ...resultsQuerySchema.shape,
-  profile: resultsQuerySchema.shape.schema_profile,
-  fields: z.string().max(4_000).optional(),
-  filters: z.string().max(16_000).optional(),
-  format: z.enum([...ANSWER_FORMATS, ...DOCUMENT_FORMATS]).optional(),
-  fail_on: z
-    .enum(SEVERITY_NAMES)
-    .optional()
-    .meta({ description: 'Of junit: the severity from which on a finding is a failure; high when left out' }),
-});
-
-const hostsQuerySchema = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(LIMITS.hostsLimitMax).default(LIMITS.hostsLimitDefault),
-  offset: z.coerce.number().int().min(0).default(0),
-});
-
-const comparisonRouteSchema = comparisonQuerySchema.extend({
-  format: z.enum(['json', 'html']).default('json'),
-});
+const TEXT = { type: 'string' } as const;
+const HTML = { 'text/html': { schema: TEXT, examples: { report: { value: examples.REPORT_HTML } } } };
+const NOT_CHANGED = { description: 'Nothing changed', headers: ['ETag'] } as const;
 
 /** Findings, reports and comparisons (contract section 5). */
 export function resultRoutes(app: FastifyInstance, service: ResultService): void {
-  app.get<ById>('/scans/:id/findings', async (request, reply) => {
-    const { profile, fields, filters, format, fail_on, ...rest } = queryOf(findingsQuerySchema, request);
-    const custom = fields?.split(',').map((field) => field.trim()) ?? rest.custom_fields;
-    const query = parseOrThrow(
-      resultsQuerySchema,
-      withoutUndefined({
-        ...rest,
-        schema_profile: profile ?? rest.schema_profile,
-        custom_fields: custom,
-        filters: filters === undefined ? undefined : parseFilters(filters),
+  const api = app.withTypeProvider<ZodTypeProvider>();
+
+  /** True when the client has this answer already. */
+  const hasAnswer = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    taskIds: readonly string[],
+    format: string,
+  ): Promise<boolean> => {
+    const versions = await Promise.all(taskIds.map((id) => service.version(id)));
+    return isUnchanged(request, reply, etagOf(...versions, request.url, format));
+  };
+
+  api.get(
+    '/scans/:id/findings',
+    {
+      schema: operation({
+        operationId: 'listFindings',
+        tag: 'results',
+        summary: 'List the findings of a scan',
+        description: `Pages of JSON, or with \`page=0\` everything, sent while it is read. \`Accept\` or \`format\` choose another form; without either, or where the client does not mind, it is JSON. A type that there is not is answered 406 with a list of those that there are.
+
+Fields that a finding lacks are left out. Filters are described in the README.`,
+        params: byTaskId,
+        querystring: findingsQuerySchema,
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'Findings that match',
+            schema: z.union([resultsAnswerSchema, defectDojoSchema]),
+            examples: { high: { summary: 'Severity high and above', value: examples.FINDINGS } },
+            content: {
+              'application/x-ndjson': {
+                schema: {
+                  ...TEXT,
+                  description: 'A line of JSON each for schema, scan_metadata and every finding',
+                },
+                examples: { high: { value: examples.FINDINGS_NDJSON } },
+              },
+              'text/csv': { schema: TEXT, examples: { columns: { value: examples.FINDINGS_CSV } } },
+              'application/sarif+json': { schema: { type: 'object', description: 'SARIF 2.1.0' } },
+              'application/xml': {
+                schema: { ...TEXT, description: 'JUnit' },
+                examples: { host: { value: examples.FINDINGS_JUNIT } },
+              },
+            },
+            headers: ['ETag', 'Content-Disposition'],
+          },
+          304: NOT_CHANGED,
+        },
+        problems: ['not_found', 'invalid_state', 'not_acceptable', 'invalid_export'],
       }),
-      'query',
-    );
-    const { id } = request.params;
-    const wanted = format ?? acceptedFormat(request);
-    if (wanted !== 'json' && wanted !== 'ndjson')
-      return await sendDownload(
-        reply,
-        await service.document(id, wanted, {
-          filters: query.filters,
-          sort: query.sort,
-          fields: custom,
-          failOn: fail_on,
-        }),
-      );
-    if (wanted === 'ndjson') {
-      reply.type('application/x-ndjson; charset=utf-8');
-      return await send(reply, withLineEnds(await service.streamResults(id, query)));
-    }
-    if (query.page !== 0 || query.cursor !== undefined) return await service.results(id, query);
-    reply.type('application/json; charset=utf-8');
-    return await send(reply, asOneDocument(await service.streamResults(id, query)));
-  });
-
-  app.get<{ Params: { id: string; findingId: string } }>('/scans/:id/findings/:findingId', async (request) =>
-    service.finding(request.params.id, request.params.findingId),
-  );
-
-  app.get<ById>('/scans/:id/hosts', async (request) => {
-    const { limit, offset } = queryOf(hostsQuerySchema, request);
-    const { total, hosts } = await service.hosts(request.params.id, limit, offset);
-    return {
-      hosts: hosts.map(({ quality, counts: { host: _, ...severities }, properties }) => ({
-        ...quality,
-        severities,
-        properties: properties.map(([name, value]) => ({ name, value })),
-      })),
-      total,
-      next_offset: offset + hosts.length < total ? offset + hosts.length : null,
-    };
-  });
-
-  app.get<ById>('/scans/:id/report', async (request, reply) =>
-    sendDownload(reply, await service.report(request.params.id), 'inline'),
-  );
-
-  app.get<ById>('/scans/:id/export', async (request, reply) => {
-    const { stream, bytes, fileName } = await service.rawExport(request.params.id);
-    return reply
-      .type('application/octet-stream')
-      .header('content-length', bytes)
-      .header('content-disposition', `attachment; filename="${fileName}"`)
-      .send(stream);
-  });
-
-  app.get<{ Params: { head: string; base: string } }>(
-    '/scans/:head/compare/:base',
+    },
     async (request, reply) => {
-      const { format, ...query } = queryOf(comparisonRouteSchema, request);
+      const { profile, fields, filters, format, fail_on, ...rest } = request.query;
+      const custom = fields?.split(',').map((field) => field.trim()) ?? rest.custom_fields;
+      const query = parseOrThrow(
+        resultsQuerySchema,
+        withoutUndefined({
+          ...rest,
+          schema_profile: profile ?? rest.schema_profile,
+          custom_fields: custom,
+          filters: filters === undefined ? undefined : parseFilters(filters),
+        }),
+        'query',
+      );
+      const { id } = request.params;
+      const wanted = format ?? acceptedFormat(request);
+      if (await hasAnswer(request, reply, [id], wanted)) return await reply.code(304).send();
+      if (wanted !== 'json' && wanted !== 'ndjson')
+        return await sendDownload(
+          reply,
+          await service.document(id, wanted, {
+            filters: query.filters,
+            sort: query.sort,
+            fields: custom,
+            failOn: fail_on,
+          }),
+        );
+      if (wanted === 'ndjson') {
+        reply.type('application/x-ndjson; charset=utf-8');
+        return await send(reply, withLineEnds(await service.streamResults(id, query)));
+      }
+      if (query.page !== 0 || query.cursor !== undefined) return await service.results(id, query);
+      reply.type('application/json; charset=utf-8');
+      return await send(reply, asOneDocument(await service.streamResults(id, query)));
+    },
+  );
+
+  api.get(
+    '/scans/:id/findings/:findingId',
+    {
+      schema: operation({
+        operationId: 'getFinding',
+        tag: 'results',
+        summary: 'Look at a finding',
+        description:
+          'With every field that the export has. Texts of plugin output were written by the scanned host.',
+        params: byFindingId,
+        answers: {
+          200: {
+            description: 'The finding',
+            schema: findingSchema,
+            examples: { high: { value: examples.FINDING } },
+          },
+        },
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request): Promise<z.input<typeof findingSchema>> =>
+      (await service.finding(request.params.id, request.params.findingId)) as z.input<typeof findingSchema>,
+  );
+
+  api.get(
+    '/scans/:id/hosts',
+    {
+      schema: operation({
+        operationId: 'listHosts',
+        tag: 'results',
+        summary: 'List the hosts of a scan',
+        description: 'With how far the results of each can be trusted.',
+        params: byTaskId,
+        querystring: hostsQuerySchema,
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'One page',
+            schema: hostListSchema,
+            examples: { page: { value: examples.HOSTS } },
+            headers: ['ETag'],
+          },
+          304: NOT_CHANGED,
+        },
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      if (await hasAnswer(request, reply, [id], 'json')) return await reply.code(304).send();
+      const { total, hosts, nextOffset, nextCursor } = await service.hosts(id, request.query);
+      return {
+        hosts: hosts.map(({ quality, counts: { host: _, ...severities }, properties }) => ({
+          ...quality,
+          severities,
+          properties: properties.map(([name, value]) => ({ name, value })),
+        })),
+        total,
+        next_offset: nextOffset,
+        next_cursor: nextCursor,
+      };
+    },
+  );
+
+  api.get(
+    '/scans/:id/report',
+    {
+      schema: operation({
+        operationId: 'getReport',
+        tag: 'results',
+        summary: 'Read the report of a scan',
+        description: 'One HTML page with charts, which needs nothing from elsewhere.',
+        params: byTaskId,
+        headers: conditionalHeaders,
+        answers: {
+          200: { description: 'The report', content: HTML, headers: ['ETag', 'Content-Disposition'] },
+          304: NOT_CHANGED,
+        },
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      if (await hasAnswer(request, reply, [id], 'html')) return await reply.code(304).send();
+      return await sendDownload(reply, await service.report(id), 'inline');
+    },
+  );
+
+  api.get(
+    '/scans/:id/export',
+    {
+      schema: operation({
+        operationId: 'getExport',
+        tag: 'results',
+        summary: 'Download the raw export of a scan',
+        description: 'The `.nessus` file byte for byte, also one that turned out to be invalid.',
+        params: byTaskId,
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'The file',
+            content: {
+              'application/octet-stream': {
+                schema: { type: 'string', contentMediaType: 'application/xml' },
+                examples: { file: { value: examples.RAW_EXPORT } },
+              },
+            },
+            headers: ['ETag', 'Content-Disposition'],
+          },
+          304: NOT_CHANGED,
+        },
+        problems: ['not_found'],
+      }),
+    },
+    async (request, reply) => {
+      const { open, bytes, fileName, version } = await service.rawExport(request.params.id);
+      if (isUnchanged(request, reply, etagOf(request.params.id, version)))
+        return await reply.code(304).send();
+      return await reply
+        .type('application/octet-stream')
+        .header('content-length', bytes)
+        .header('content-disposition', `attachment; filename="${fileName}"`)
+        .send(open());
+    },
+  );
+
+  api.get(
+    '/scans/:head/compare/:base',
+    {
+      schema: operation({
+        operationId: 'compareScans',
+        tag: 'results',
+        summary: 'Compare a scan with an older one',
+        description:
+          'What is new, fixed, still there or of another severity, and what nobody can say because it was not tested again.',
+        params: byTwoTasks,
+        querystring: comparisonRouteQuerySchema,
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'The difference',
+            schema: comparisonSchema,
+            examples: { page: { value: examples.COMPARISON } },
+            content: HTML,
+            headers: ['ETag', 'Content-Disposition'],
+          },
+          304: NOT_CHANGED,
+        },
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request, reply) => {
+      const { format, ...query } = request.query;
       const { head, base } = request.params;
-      if (format === 'html' || (request.headers.accept ?? '').startsWith('text/html'))
-        return await sendDownload(reply, await service.comparisonReport(base, head), 'inline');
+      const page = format === 'html' || (format === undefined && asksForPage(request));
+      if (await hasAnswer(request, reply, [head, base], page ? 'html' : 'json'))
+        return await reply.code(304).send();
+      if (page) return await sendDownload(reply, await service.comparisonReport(base, head), 'inline');
       return await service.compare(base, head, query);
     },
   );
 
-  app.get('/findings', async (request) => await service.search(queryOf(searchParamsSchema, request)));
+  api.get(
+    '/findings',
+    {
+      schema: operation({
+        operationId: 'searchFindings',
+        tag: 'results',
+        summary: 'Search the findings of all completed scans',
+        description: 'The newest scan first. Findings, or with `group_by` counts.',
+        querystring: searchParamsSchema,
+        answers: {
+          200: {
+            description: 'What was found until the answer was full, or its time over: `complete` tells',
+            schema: searchAnswerSchema,
+            examples: {
+              findings: { value: examples.FOUND },
+              groups: { summary: 'By plugin', value: examples.FOUND_GROUPS },
+            },
+          },
+        },
+        problems: ['not_found', 'invalid_state'],
+      }),
+    },
+    async (request) => await service.search(request.query),
+  );
 }
 
-/** The first type of `Accept` that is one of ours; JSON otherwise. */
-function acceptedFormat(
-  request: FastifyRequest,
-): NonNullable<z.output<typeof findingsQuerySchema>['format']> {
-  for (const part of (request.headers.accept ?? '').split(',')) {
-    const type = part.split(';')[0]?.trim().toLowerCase() ?? '';
-    const format = FORMAT_OF_TYPE[type];
-    if (format) return format;
-  }
-  return 'json';
-}
-
-const FORMAT_OF_TYPE: Readonly<Record<string, z.output<typeof findingsQuerySchema>['format']>> = {
+/** JSON first: it is what those get who do not mind. */
+const FORMAT_OF_TYPE = {
   'application/json': 'json',
   'application/x-ndjson': 'ndjson',
   'application/ndjson': 'ndjson',
@@ -145,7 +319,16 @@ const FORMAT_OF_TYPE: Readonly<Record<string, z.output<typeof findingsQuerySchem
   'application/sarif+json': 'sarif',
   'application/xml': 'junit',
   'application/junit+xml': 'junit',
-};
+} as const satisfies Record<string, FindingsFormat>;
+const TYPES = Object.keys(FORMAT_OF_TYPE) as [string, ...string[]];
+
+function acceptedFormat(request: FastifyRequest): FindingsFormat {
+  return FORMAT_OF_TYPE[mediaTypeFor(request, TYPES) as keyof typeof FORMAT_OF_TYPE];
+}
+
+function asksForPage(request: FastifyRequest): boolean {
+  return (request.headers.accept ?? '').startsWith('text/html');
+}
 
 async function sendDownload(
   reply: FastifyReply,

@@ -1,11 +1,17 @@
-import { createScheduleSchema, parseOrThrow } from '@scanmq/contract';
+import {
+  createScheduleSchema,
+  scheduleListSchema,
+  scheduleSchema,
+  submittedScanSchema,
+} from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as examples from '../openapi/examples/schedules.js';
+import { conditionalHeaders, idempotencyHeaders } from '../openapi/headers.js';
+import { operation } from '../openapi/operation.js';
+import { byScheduleId } from '../openapi/params.js';
 import { idempotencyKeyOf } from '../plugins/idempotency-key.js';
 import type { ScheduleService } from '../schedule-service.js';
-
-interface ById {
-  Params: { id: string };
-}
 
 /** `/api/v1/schedules` (contract section 5). */
 export function scheduleRoutes(
@@ -13,34 +19,181 @@ export function scheduleRoutes(
   service: ScheduleService,
   principal: (request: FastifyRequest) => string,
 ): void {
-  app.get('/schedules', async () => await service.list());
+  const api = app.withTypeProvider<ZodTypeProvider>();
 
-  app.post('/schedules', async (request, reply) => {
-    const schedule = await service.create(
-      parseOrThrow(createScheduleSchema, request.body),
-      principal(request),
-    );
-    reply.code(201).header('location', `/api/v1/schedules/${schedule.schedule_id}`);
-    return schedule;
-  });
+  api.get(
+    '/schedules',
+    {
+      schema: operation({
+        operationId: 'listSchedules',
+        tag: 'schedules',
+        summary: 'List recurring scans',
+        description: 'All of them, the oldest first; there can be a thousand.',
+        headers: conditionalHeaders,
+        answers: {
+          200: {
+            description: 'All schedules',
+            schema: scheduleListSchema,
+            examples: { weekly: { value: examples.SCHEDULES } },
+            headers: ['ETag'],
+          },
+          304: { description: 'Nothing changed', headers: ['ETag'] },
+        },
+      }),
+    },
+    async () => await service.list(),
+  );
 
-  app.get<ById>('/schedules/:id', async (request) => await service.get(request.params.id));
+  api.post(
+    '/schedules',
+    {
+      schema: operation({
+        operationId: 'createSchedule',
+        tag: 'schedules',
+        summary: 'Make a scan recur',
+        description:
+          'By a cron expression with its time zone, or by an interval. What a submission would be refused for is refused now. Credentials are named, not kept.',
+        body: createScheduleSchema,
+        examples: { weekly: { value: examples.SCHEDULE_REQUEST } },
+        answers: {
+          201: {
+            description: 'The schedule',
+            schema: scheduleSchema,
+            examples: { weekly: { value: examples.SCHEDULE } },
+            headers: ['Location'],
+          },
+        },
+        problems: ['target_refused', 'invalid_state', 'no_scanner', 'scanner_export_only', 'not_found'],
+      }),
+    },
+    async (request, reply) => {
+      const schedule = await service.create(request.body, principal(request));
+      reply.code(201).header('location', `/api/v1/schedules/${schedule.schedule_id}`);
+      return schedule;
+    },
+  );
 
-  app.delete<ById>('/schedules/:id', async (request, reply) => {
-    await service.remove(request.params.id);
-    return reply.code(204).send();
-  });
+  api.get(
+    '/schedules/:id',
+    {
+      schema: operation({
+        operationId: 'getSchedule',
+        tag: 'schedules',
+        summary: 'Look at a recurring scan',
+        description: 'With what came of its last run, and when the next is due.',
+        params: byScheduleId,
+        answers: {
+          200: {
+            description: 'The schedule',
+            schema: scheduleSchema,
+            examples: { weekly: { value: examples.SCHEDULE } },
+          },
+        },
+        problems: ['not_found'],
+      }),
+    },
+    async (request) => await service.get(request.params.id),
+  );
 
-  app.post<ById>('/schedules/:id/pause', async (request) => await service.pause(request.params.id));
-  app.post<ById>('/schedules/:id/resume', async (request) => await service.resume(request.params.id));
+  api.delete(
+    '/schedules/:id',
+    {
+      schema: operation({
+        operationId: 'removeSchedule',
+        tag: 'schedules',
+        summary: 'End a recurring scan',
+        description: 'Scans that it has submitted stay as they are.',
+        params: byScheduleId,
+        answers: { 204: { description: 'It is gone' } },
+        problems: ['not_found'],
+      }),
+    },
+    async (request, reply) => {
+      await service.remove(request.params.id);
+      return await reply.code(204).send();
+    },
+  );
 
-  app.post<ById>('/schedules/:id/run', async (request, reply) => {
-    const { submission, task } = await service.run(request.params.id, {
-      traceId: request.traceId,
-      ...idempotencyKeyOf(request),
-    });
-    reply.code(202).header('location', `/api/v1/scans/${submission.task_id}`);
-    if (submission.idempotent_replay) reply.header('idempotency-replayed', 'true');
-    return { ...task, ...submission };
-  });
+  api.post(
+    '/schedules/:id/pause',
+    {
+      schema: operation({
+        operationId: 'pauseSchedule',
+        tag: 'schedules',
+        summary: 'Hold a recurring scan',
+        description: 'No run is due until it is resumed.',
+        params: byScheduleId,
+        answers: {
+          200: {
+            description: 'The schedule',
+            schema: scheduleSchema,
+            examples: { paused: { value: examples.PAUSED_SCHEDULE } },
+          },
+        },
+        problems: ['not_found'],
+      }),
+    },
+    async (request) => await service.pause(request.params.id),
+  );
+
+  api.post(
+    '/schedules/:id/resume',
+    {
+      schema: operation({
+        operationId: 'resumeSchedule',
+        tag: 'schedules',
+        summary: 'Let a held recurring scan go on',
+        description: 'Runs that were missed are not made up for.',
+        params: byScheduleId,
+        answers: {
+          200: {
+            description: 'The schedule',
+            schema: scheduleSchema,
+            examples: { weekly: { value: examples.SCHEDULE } },
+          },
+        },
+        problems: ['not_found'],
+      }),
+    },
+    async (request) => await service.resume(request.params.id),
+  );
+
+  api.post(
+    '/schedules/:id/run',
+    {
+      schema: operation({
+        operationId: 'runSchedule',
+        tag: 'schedules',
+        summary: 'Submit the scan of a schedule now',
+        description:
+          'Whatever became of the scan before, and even while the schedule is paused. Its next run stays as it is.',
+        params: byScheduleId,
+        headers: idempotencyHeaders,
+        answers: {
+          202: {
+            description: 'The scan is queued, or was before with this key',
+            schema: submittedScanSchema,
+            examples: { queued: { value: examples.SCHEDULED_RUN } },
+            headers: ['Location', 'Idempotency-Replayed'],
+          },
+        },
+        problems: [
+          'not_found',
+          'target_refused',
+          'idempotency_conflict',
+          'no_scanner',
+          'scanner_export_only',
+        ],
+      }),
+    },
+    async (request, reply) => {
+      const { submission, task } = await service.run(request.params.id, {
+        traceId: request.traceId,
+        ...idempotencyKeyOf(request),
+      });
+      reply.code(202).header('location', `/api/v1/scans/${submission.task_id}`);
+      if (submission.idempotent_replay) reply.header('idempotency-replayed', 'true');
+      return { ...task, ...submission };
+    },
+  );
 }

@@ -1,0 +1,55 @@
+/** Answers as this service gave them, to scans of the simulator; long texts are cut. For the document. */
+import type { importAnswerSchema, scanImportRequestSchema } from '@scanmq/contract';
+import type { z } from 'zod';
+
+export const SCAN_IMPORT: z.input<typeof scanImportRequestSchema> = {
+  scanner: 'nessus:scanner1',
+  scan_id: 51,
+};
+
+export const IMPORTED: z.input<typeof importAnswerSchema> = {
+  task_id: 'ne_scan_20261125_195026_43a8e660',
+  trace_id: 'cf8f2ef273684e61b80143e404a02c10',
+  status: 'queued',
+  progress: 0,
+  scan_type: 'untrusted',
+  scanner_type: 'nessus',
+  scanner_pool: 'nessus',
+  scanner_instance: null,
+  scanner_status: null,
+  targets: '',
+  name: '',
+  description: '',
+  nessus_scan_id: 51,
+  attempts: 0,
+  created_at: '2026-11-25T19:50:26.466Z',
+  started_at: null,
+  completed_at: null,
+  eta: null,
+  queue_position: null,
+  estimated_wait_minutes: null,
+  waiting_reason: null,
+  paused: false,
+  priority: 'normal',
+  principal: 'local',
+  deadline_at: null,
+  error: null,
+  authentication_status: null,
+  validation_warnings: [],
+  results_summary: null,
+  troubleshooting: null,
+  quality: null,
+  partial_results: false,
+  abandoned_scans: [],
+  imported: {
+    source: 'scanner',
+    file_name: null,
+    scanner: 'nessus:scanner1',
+    scan_id: 51,
+    history_id: null,
+    run_uuid: null,
+    followed: false,
+  },
+  simulator: false,
+  idempotent_replay: false,
+};
