@@ -12,7 +12,8 @@ type Problem = components['schemas']['Problem'];
 
 const [url = 'http://127.0.0.1:8835', targets = '192.0.2.10'] = process.argv.slice(2);
 const key = process.env.SCANMQ_API_KEY;
-const api = createClient<paths>({
+// findings and comparisons come in other forms too: here all is JSON
+const api = createClient<paths, 'application/json' | 'application/problem+json'>({
   baseUrl: url,
   ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
 });
@@ -28,7 +29,7 @@ class Refused extends Error {
 }
 
 /** What was answered. @throws Refused */
-function answered<T>({ data, error }: { data?: T; error?: Problem }): T {
+function answered<T>({ data, error }: { data?: T | undefined; error?: Problem | undefined }): T {
   if (error !== undefined) throw new Refused(error);
   if (data === undefined) throw new Error('The answer was empty.');
   return data;

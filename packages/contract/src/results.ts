@@ -209,7 +209,10 @@ export const findingSchema = z.looseObject({
 });
 
 /** Findings in the form that DefectDojo imports as "Generic Findings Import". */
-export const defectDojoSchema = z.looseObject({
+export const defectDojoSchema = z.object({
+  name: z.string(),
+  type: z.string(),
+  description: z.string(),
   findings: z.array(z.looseObject({ title: z.string(), severity: z.string() })),
 });
 

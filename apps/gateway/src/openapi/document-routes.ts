@@ -34,6 +34,7 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
                   type: 'object',
                   properties: { openapi: { type: 'string' } },
                   required: ['openapi'],
+                  additionalProperties: true,
                 },
                 examples: {
                   beginning: { value: { openapi: '3.1.1', info: { title: 'scanmq', version: '1.0.0' } } },

@@ -14,7 +14,7 @@ const JSON_TYPE = 'application/json';
 const DESCRIPTION = `Queues and runs Nessus scans. The names are those of the MCP tools; times are ISO 8601 in UTC.
 
 **Errors** are problem documents (RFC 9457) of the type \`application/problem+json\`, with a \`code\` that is never renamed, the \`trace_id\` of the
-request, and for bad input every mistake at once in \`errors\`.
+request, and for bad input every mistake at once in \`errors\`. A path with another method is answered 405, with those that there are in \`Allow\`.
 
 **Lists** have a \`next_cursor\`: hand it back as \`cursor\` for the next page, until it is null. What a cursor holds may change.
 
@@ -115,13 +115,14 @@ function complete(documented: DocumentedOperation, operation: Operation): void {
   }
   const made = documented.responses as Record<string, { content?: Record<string, { schema: unknown }> }>;
   documented.responses = {
+    ...problemResponses(problemsOf(operation)),
+    // in their own words where they have some, as the health of the service does
     ...Object.fromEntries(
       Object.entries<Answer>(answers).map(([status, answer]) => [
         status,
         completeAnswer(answer, made[status]?.content?.[JSON_TYPE]?.schema),
       ]),
     ),
-    ...problemResponses(problemsOf(operation)),
   };
   if (operation.open) documented.security = [];
 }

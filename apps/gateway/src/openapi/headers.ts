@@ -30,7 +30,6 @@ export const RESPONSE_HEADERS = {
     description: 'Seconds after which trying again makes sense',
     schema: { type: 'integer', minimum: 0 },
   },
-  Allow: { description: 'Methods that there are', schema: { type: 'string', examples: ['GET, HEAD'] } },
   'X-Trace-Id': {
     description: 'Id of this request in the logs: 32 hex digits, of `traceparent` where the request has it',
     schema: { type: 'string', pattern: '^[0-9a-f]{32}$' },

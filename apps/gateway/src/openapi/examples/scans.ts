@@ -18,7 +18,7 @@ export const UNTRUSTED_SCAN: ScanBody = {
 };
 
 export const AUTHENTICATED_SCAN: ScanBody = {
-  targets: 'app1.example.com, app2.example.com',
+  targets: '192.0.2.40, 192.0.2.41',
   name: 'Application servers, logged in',
   scan_type: 'authenticated_privileged',
   credential_ref: 'linux-prod',
