@@ -8,7 +8,7 @@ const PREFIX = '#/components/schemas/';
 /** What `fastify-type-provider-zod` adds to the name of a schema of requests. */
 const INPUT = 'Input';
 
-/** Removes schemas that nothing refers to, and the suffix of those that are only asked, never answered. */
+/** Removes schemas that nothing refers to, and the suffix of those that are only asked, or answered in the same form. */
 export function tidyComponents<D extends WithComponents>(document: D): D {
   const { components, ...rest } = document;
   const schemas = components?.schemas ?? {};
@@ -22,7 +22,8 @@ export function tidyComponents<D extends WithComponents>(document: D): D {
     });
   const shortOf = (name: string): string => {
     const short = name.endsWith(INPUT) ? name.slice(0, -INPUT.length) : name;
-    return used.has(short) ? name : short;
+    const differs = used.has(short) && JSON.stringify(schemas[short]) !== JSON.stringify(schemas[name]);
+    return differs ? name : short;
   };
   const kept = Object.fromEntries(
     Object.entries(schemas)

@@ -1,19 +1,13 @@
-import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { etagOf } from '../plugins/unchanged.js';
 import { conditionalHeaders } from './headers.js';
 import { operation } from './operation.js';
 
-const DOCUMENT_PATH = '/openapi.json';
-const DOCS_PATH = '/docs';
+export const DOCUMENT_PATH = '/openapi.json';
 
-/** Only what comes from here, and no script or style in the page itself. */
-const CONTENT_POLICY =
-  "default-src 'none'; base-uri 'none'; connect-src 'self'; font-src 'self'; form-action 'none'; frame-ancestors 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'";
-
-/** `/openapi.json`, and `/docs` to read it in a browser, served from here alone. */
-export async function documentRoutes(app: FastifyInstance): Promise<void> {
+/** `/openapi.json`. */
+export function documentRoutes(app: FastifyInstance): void {
   let made: { readonly text: string; readonly tag: string } | undefined;
   app.withTypeProvider<ZodTypeProvider>().get(
     DOCUMENT_PATH,
@@ -54,10 +48,4 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
       return await reply.type('application/json; charset=utf-8').header('etag', made.tag).send(text);
     },
   );
-  await app.register(swaggerUi, {
-    routePrefix: DOCS_PATH,
-    staticCSP: CONTENT_POLICY,
-    theme: { title: 'scanmq: REST interface' },
-    uiConfig: { url: DOCUMENT_PATH, deepLinking: true, docExpansion: 'list', tryItOutEnabled: false },
-  });
 }

@@ -52,7 +52,6 @@ export function credentialRoutes(
             examples: { ssh: { value: examples.CREDENTIAL } },
           },
         },
-        problems: ['invalid_state'],
       }),
     },
     async (request, reply) => {
@@ -69,7 +68,7 @@ export function credentialRoutes(
         operationId: 'removeCredential',
         tag: 'administration',
         summary: 'Remove a stored credential',
-        description: 'Scans that name it and have not begun will fail.',
+        description: 'What waits and names it fails when it begins.',
         params: byCredentialName,
         answers: { 204: { description: 'It is gone' } },
         problems: ['not_found'],

@@ -17,7 +17,7 @@ export function housekeepingRoutes(
         tag: 'administration',
         summary: 'Remove what is past its retention',
         description:
-          'Only tells what would go, unless the body says `"dry_run": false`. Runs by itself once a day.',
+          'Only tells what would go, unless the body says `"dry_run": false`. Workers do it by themselves every hour.',
         body: housekeepingBodySchema,
         bodyOptional: true,
         examples: { look: { value: { dry_run: true } } },
