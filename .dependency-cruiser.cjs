@@ -2,7 +2,7 @@
 const RANKS = [
   ['contract'],
   ['config', 'observability', 'local-redis'],
-  ['scanners', 'findings', 'queue', 'simulator'],
+  ['scanners', 'findings', 'queue', 'webhooks', 'simulator'],
   ['processor'],
 ];
 
@@ -45,18 +45,18 @@ module.exports = {
     ),
     only(
       'scanners-know-no-queue',
-      '^packages/(scanners|findings|simulator)/',
+      '^packages/(scanners|findings|webhooks|simulator)/',
       'node_modules/(bullmq|ioredis)/',
-      'scanners and findings do not know BullMQ',
+      'scanners, findings and webhooks do not know BullMQ',
     ),
     {
       ...only(
-        'got-has-two-users',
+        'got-has-three-users',
         '.',
         'node_modules/got/',
-        'only the driver and the client of our own API speak HTTP',
+        'only the drivers, the sender of webhooks and the client of our own API speak HTTP',
       ),
-      from: { pathNot: '^(packages/scanners|apps/cli)/|\\.test\\.ts$' },
+      from: { pathNot: '^(packages/(scanners|webhooks)|apps/cli)/|\\.test\\.ts$' },
     },
     {
       name: 'through-the-door',

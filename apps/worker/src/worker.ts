@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Environment, Settings } from '@scanmq/config';
+import { targetSet } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import {
   configuredShapes,
   createAdmission,
   createScanProcessor,
   createTargetPolicy,
+  createWebhookDeliverer,
   describeListenError,
   followFolders,
   keepHouse,
@@ -14,6 +16,7 @@ import {
   settleAbandoned,
   startScanWorkers,
 } from '@scanmq/processor';
+import { createWebhookSender } from '@scanmq/webhooks';
 import { startHealthServer } from './health-server.js';
 
 export interface WorkerProcessOptions {
@@ -77,6 +80,18 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
         return processor.interrupt(message.task_id, 'deadline');
     }
   });
+  const deliverer = createWebhookDeliverer({
+    queue,
+    sender: createWebhookSender({
+      allow: targetSet(settings.webhookAllowNetworks),
+      timeoutMs: settings.webhookTimeoutMs,
+      now,
+    }),
+    settings,
+    log,
+    now,
+    random: Math.random,
+  });
   const workers = await startScanWorkers({
     queue,
     processor,
@@ -98,6 +113,15 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     housekeepingIntervalMs: settings.housekeepingIntervalMs,
     runSchedule: (job, token) =>
       runScheduleJob({ queue, registry, monitor, policy, log, now: () => new Date() }, job, token),
+    deliverer,
+  });
+  const webhooks = queue.readWebhooks({
+    onGap: (position) =>
+      log.warn(
+        { event: 'webhooks.gap', position },
+        'the change log was cut before webhooks were told of all of it; they are told of what is left',
+      ),
+    onError: (error) => log.warn({ event: 'webhooks.error', err: error }, 'webhooks cannot be told now'),
   });
   workers.serve(configuredShapes(registry));
   core.onFleetChange(() => {
@@ -109,6 +133,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
 
   async function closeScans(): Promise<boolean> {
     stopListening();
+    await webhooks.close();
     const handedOver = await workers.close();
     await admission.close();
     await core.close();

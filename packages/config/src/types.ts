@@ -139,6 +139,14 @@ export interface Settings {
   readonly mcpReadsPerMinute: number;
   readonly mcpChangesPerMinute: number;
   readonly targetsDeny: readonly string[];
+  /** Networks that webhooks may go to beside public ones. */
+  readonly webhookAllowNetworks: readonly string[];
+  /** For one attempt. */
+  readonly webhookTimeoutMs: number;
+  /** Wait before the second attempt of a delivery. */
+  readonly webhookRetryMs: number;
+  /** A webhook that has only failed for so long is disabled. */
+  readonly webhookDisableMs: number;
   readonly apiKeysFile: string | undefined;
   /** 32 bytes; seals inline credentials. */
   readonly credentialsKey: Buffer | undefined;

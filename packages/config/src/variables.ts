@@ -1,6 +1,6 @@
 /** Every environment variable: name, form, default and meaning in one table. `.env.example` is made from it. */
 import { resolve } from 'node:path';
-import { badTargetSetEntry } from '@scanmq/contract';
+import { badTargetSetEntry, setHasNames, targetSet } from '@scanmq/contract';
 import { z } from 'zod';
 
 /** Text of a variable → its value. An unset (or empty) variable takes the default, which is text as well. */
@@ -69,6 +69,17 @@ const targetList = z.string().transform((text, ctx) => {
       });
     }
   }
+  return entries;
+});
+
+/** Networks only: where a name leads is decided by whoever answers for it. */
+const networkList = targetList.transform((entries, ctx) => {
+  const name = entries.find((entry) => setHasNames(targetSet([entry])));
+  if (name !== undefined)
+    ctx.addIssue({
+      code: 'custom',
+      message: `expected addresses, ranges or networks; '${name.slice(0, 60)}' is a name`,
+    });
   return entries;
 });
 
@@ -344,6 +355,31 @@ export const VARIABLES = {
     key32,
     undefined,
     'Seals credentials of scans on their way to the worker; 32 bytes: openssl rand -base64 32',
+  ),
+
+  WEBHOOK_ALLOW_NETWORKS: define(
+    'Webhooks',
+    networkList,
+    undefined,
+    'Webhooks may go to these networks as well, also by http: addresses, ranges, networks. Without it to public addresses by https only',
+  ),
+  WEBHOOK_TIMEOUT_SECONDS: define(
+    'Webhooks',
+    duration('seconds', 1_000),
+    '10',
+    'Longest that one attempt takes',
+  ),
+  WEBHOOK_RETRY_SECONDS: define(
+    'Webhooks',
+    duration('seconds', 1_000, { maxMs: HOUR_MS }),
+    '15',
+    'Wait before the second attempt; four times as long for each further one: 8 attempts in about a day',
+  ),
+  WEBHOOK_DISABLE_HOURS: define(
+    'Webhooks',
+    duration('hours', HOUR_MS, KEPT),
+    '72',
+    'A webhook that has only failed for so long is disabled',
   ),
 
   LOG_LEVEL: define(

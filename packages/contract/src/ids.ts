@@ -60,6 +60,40 @@ export function newScheduleId(random: Buffer = randomBytes(4)): ScheduleId {
   return scheduleIdSchema.parse(`sch_${random.toString('hex')}`);
 }
 
+const WEBHOOK_ID = /^wh_[0-9a-f]{16}$/;
+
+/** `wh_<16 hex>`; never given twice, or the deliveries of one that was removed would be those of another. */
+export const webhookIdSchema = z
+  .string()
+  .regex(WEBHOOK_ID, 'a webhook id such as wh_0a1b2c3d4e5f6071')
+  .brand<'WebhookId'>()
+  .meta({ description: 'Id of a webhook', examples: ['wh_0a1b2c3d4e5f6071'] });
+export type WebhookId = z.infer<typeof webhookIdSchema>;
+
+/** True when the text has the form of a webhook id; says nothing about existence. */
+export function isWebhookId(text: string): text is WebhookId {
+  return WEBHOOK_ID.test(text);
+}
+
+export function newWebhookId(): WebhookId {
+  return webhookIdSchema.parse(`wh_${randomBytes(8).toString('hex')}`);
+}
+
+const DELIVERY_ID = /^dlv_[0-9a-f]{16}_[0-9a-z_]{1,60}$/;
+
+/** `dlv_<of its webhook>_<place of the event in the log of changes>`, with more for a replay or a ping; also the id of its job. */
+export const deliveryIdSchema = z
+  .string()
+  .regex(DELIVERY_ID, 'a delivery id such as dlv_0a1b2c3d4e5f6071_1764000000000_0')
+  .brand<'DeliveryId'>()
+  .meta({ description: 'Id of a delivery', examples: ['dlv_0a1b2c3d4e5f6071_1764000000000_0'] });
+export type DeliveryId = z.infer<typeof deliveryIdSchema>;
+
+/** True when the text has the form of a delivery id; says nothing about existence. */
+export function isDeliveryId(text: string): text is DeliveryId {
+  return DELIVERY_ID.test(text);
+}
+
 /** A new W3C trace id: 32 lower-case hex digits. Every request makes one; Node keeps random bytes ready for UUIDs. */
 export function newTraceId(): string {
   return randomUUID().replaceAll('-', '');

@@ -22,3 +22,4 @@ export * from './states.js';
 export * from './target-set.js';
 export * from './targets.js';
 export * from './tasks.js';
+export * from './webhooks.js';

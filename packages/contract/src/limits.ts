@@ -65,6 +65,27 @@ export const LIMITS = {
   scheduleIntervalMsMax: 366 * 86_400_000,
   cronChars: 200,
 
+  webhookUrlChars: 2_048,
+  webhookDescriptionChars: 200,
+  /** Webhooks of one principal; their list is answered whole. */
+  webhooksPerPrincipal: 20,
+  /** Webhooks of all principals. */
+  webhooks: 1_000,
+  /** Deliveries of one webhook that may wait, for their first or a further attempt. */
+  webhookWaiting: 2_000,
+  /** Deliveries of one webhook that are remembered, and for how long after the last, seconds. */
+  webhookLog: 100,
+  webhookLogSeconds: 30 * 86_400,
+  /** Attempts of one delivery: with the usual WEBHOOK_RETRY_SECONDS over about a day. */
+  webhookAttempts: 8,
+  /** Deliveries in a row that are given up before their webhook is disabled. */
+  webhookFailedDeliveries: 20,
+  /** Bytes of an answer that are read; it is not kept. */
+  webhookAnswerBytes: 1_024,
+  /** Deliveries at once in one worker, and of one webhook among them. */
+  webhookDeliveriesAtOnce: 20,
+  webhookDeliveriesAtOnceEach: 4,
+
   /** Elements nested in an export; real ones need 8. */
   xmlDepth: 64,
   /** One text node or attribute of an export: 1.7 million characters were seen (plugin_set). */

@@ -46,6 +46,11 @@ export function setHasName(set: TargetSet, name: string): boolean {
   );
 }
 
+/** True when the set has names at all. */
+export function setHasNames(set: TargetSet): boolean {
+  return set.entries.some((entry) => entry.kind === 'name');
+}
+
 /** True when the set has addresses at all. */
 export function setHasAddresses(set: TargetSet): boolean {
   return set.entries.some((entry) => entry.kind !== 'name');

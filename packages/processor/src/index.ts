@@ -1,5 +1,6 @@
 export { type AcceptDeps, acceptScan, admitScan } from './accept-scan.js';
 export { type Admission, type AdmitDeps, createAdmission } from './admit.js';
+export { createWebhookDeliverer, type DeliverDeps, type WebhookDeliverer } from './deliver-webhook.js';
 export {
   type Availability,
   availability,

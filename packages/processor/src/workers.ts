@@ -1,5 +1,5 @@
 import type { Settings } from '@scanmq/config';
-import type { ScanmqError } from '@scanmq/contract';
+import { LIMITS, type ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import {
   IMPORT_QUEUE,
@@ -12,8 +12,10 @@ import {
   SCHEDULE_QUEUE,
   type ScanJobData,
   type ScanJobOutcome,
+  WEBHOOK_QUEUE,
 } from '@scanmq/queue';
 import { type Job, Worker, type WorkerOptions } from 'bullmq';
+import { DeliveryFailedError, type WebhookDeliverer } from './deliver-webhook.js';
 import type { FollowReport } from './follow.js';
 import type { ScheduleRunReport } from './run-schedule.js';
 import type { ScanProcessor } from './scan-job.js';
@@ -36,6 +38,7 @@ export interface ScanWorkersOptions {
   readonly housekeepingIntervalMs: number;
   /** Processes a job of the queue of schedules. */
   readonly runSchedule: (job: Job, token: string | undefined) => Promise<ScheduleRunReport>;
+  readonly deliverer: WebhookDeliverer;
 }
 
 export interface ScanWorkers {
@@ -76,7 +79,7 @@ export function backoffMs(
   return Math.max(asked, Math.round(doubled * (0.8 + 0.4 * random())));
 }
 
-/** Starts one BullMQ worker per queue, one for imports, one for schedules, and the one that sweeps and follows folders. */
+/** Starts one BullMQ worker per queue, one for imports, one for schedules, one for webhooks, and the one that sweeps and follows folders. */
 export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
   const { queue, processor, settings, log } = options;
   const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
@@ -161,6 +164,15 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     maxStalledCount: SCHEDULE_STALLS,
   });
   schedules.on('error', reportErrors(SCHEDULE_QUEUE));
+  const webhooks = new Worker(WEBHOOK_QUEUE, (job, token) => options.deliverer.process(job, token), {
+    ...common,
+    concurrency: LIMITS.webhookDeliveriesAtOnce,
+    // how long was decided, and noted, when the attempt failed
+    settings: {
+      backoffStrategy: (_made, _type, error) => (error instanceof DeliveryFailedError ? error.delayMs : 0),
+    },
+  });
+  webhooks.on('error', reportErrors(WEBHOOK_QUEUE));
 
   async function reconcileSchedules(): Promise<void> {
     const repairs = await queue.schedules.reconcile();
@@ -178,9 +190,10 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
 
     async close() {
       const closing = Promise.all(
-        [...workers.values(), maintenance, schedules].map((worker) => worker.close()),
+        [...workers.values(), maintenance, schedules, webhooks].map((worker) => worker.close()),
       );
       processor.shutdown();
+      options.deliverer.shutdown();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<false>((resolve) => {
         timer = setTimeout(() => resolve(false), settings.shutdownGraceMs);

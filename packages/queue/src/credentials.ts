@@ -11,30 +11,38 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Seals credentials for one place: a task, or a name in the store.
- * @param place is authenticated: moved to another place, they do not open.
+ * Seals a text for one place: a task, a name in the store, a webhook.
+ * @param place is authenticated: moved to another place, it does not open.
  * @param key 32 bytes.
  * @returns base64 of nonce, tag and ciphertext.
  */
-export function sealCredentials(credentials: ScanCredentials, place: string, key: Buffer): string {
+export function sealText(text: string, place: string, key: Buffer): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
-  const sealed = Buffer.concat([cipher.update(JSON.stringify(credentials), 'utf8'), cipher.final()]);
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+/** @throws Error when the key is another or the text was changed. */
+export function openText(sealed: string, place: string, key: Buffer): string {
+  const bytes = Buffer.from(sealed, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+    .setAAD(Buffer.from(place))
+    .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString(
+    'utf8',
+  );
+}
+
+/** Seals credentials as `sealText` does. */
+export function sealCredentials(credentials: ScanCredentials, place: string, key: Buffer): string {
+  return sealText(JSON.stringify(credentials), place, key);
 }
 
 /** @throws ScanmqError `internal` (not retryable) when the key is another or the text was changed. */
 export function openCredentials(sealed: string, place: string, key: Buffer): ScanCredentials {
-  const bytes = Buffer.from(sealed, 'base64');
   try {
-    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
-      .setAAD(Buffer.from(place))
-      .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
-    const opened = Buffer.concat([
-      decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
-      decipher.final(),
-    ]);
-    return JSON.parse(opened.toString('utf8')) as ScanCredentials;
+    return JSON.parse(openText(sealed, place, key)) as ScanCredentials;
   } catch {
     throw new ScanmqError(
       'internal',

@@ -22,6 +22,7 @@ export {
   MAINTENANCE_QUEUE,
   poolQueueName,
   SCHEDULE_QUEUE,
+  WEBHOOK_QUEUE,
 } from './keys.js';
 export type { TaskPage } from './list-tasks.js';
 export type { OperatorStates } from './operator-states.js';
@@ -55,3 +56,11 @@ export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
 export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
 export type { WaitingRoom } from './waiting-room.js';
+export {
+  type AttemptOutcome,
+  type WebhookDeliveries,
+  type WebhookJob,
+  webhookJobSchema,
+} from './webhook-deliveries.js';
+export type { WebhookReader, WebhookReaderReports } from './webhook-reader.js';
+export type { WebhookStore, WebhookViewer } from './webhooks.js';

@@ -56,6 +56,26 @@ export interface Keys {
   scheduleNoted(scheduleId: string): string;
   /** The run of a schedule that is being decided now. */
   scheduleLease(scheduleId: string): string;
+  /** Ids of all webhooks by creation. */
+  readonly webhooks: string;
+  /** Of those that are told of everybody's tasks. */
+  readonly webhooksOfAll: string;
+  webhooksOf(principal: string): string;
+  webhook(webhookId: string): string;
+  /** Sealed. */
+  webhookSecret(webhookId: string): string;
+  /** Ids of the last deliveries by time. */
+  deliveries(webhookId: string): string;
+  /** Delivery id → delivery, JSON. */
+  deliveryLog(webhookId: string): string;
+  /** Ids of deliveries that have not ended. */
+  deliveriesWaiting(webhookId: string): string;
+  /** Held by the process that tells webhooks of the change log now. */
+  readonly webhookTurn: string;
+  /** How far the change log was told to webhooks. */
+  readonly webhookPosition: string;
+  /** Task id → the state that the change log named last, of tasks that may come into another. */
+  readonly webhookStates: string;
 }
 
 /** @param prefix `QUEUE_PREFIX`; for Redis Cluster with a hash tag, for example `{scanmq}`. */
@@ -94,6 +114,17 @@ export function createKeys(prefix: string): Keys {
     schedule: (scheduleId) => `${own}schedule:${scheduleId}`,
     scheduleNoted: (scheduleId) => `${own}schedule-noted:${scheduleId}`,
     scheduleLease: (scheduleId) => `${own}schedule-lease:${scheduleId}`,
+    webhooks: `${own}webhooks`,
+    webhooksOfAll: `${own}webhooks-of-all`,
+    webhooksOf: (principal) => `${own}webhooks-of:${principal}`,
+    webhook: (webhookId) => `${own}webhook:${webhookId}`,
+    webhookSecret: (webhookId) => `${own}webhook-secret:${webhookId}`,
+    deliveries: (webhookId) => `${own}deliveries:${webhookId}`,
+    deliveryLog: (webhookId) => `${own}delivery-log:${webhookId}`,
+    deliveriesWaiting: (webhookId) => `${own}deliveries-waiting:${webhookId}`,
+    webhookTurn: `${own}webhook-turn`,
+    webhookPosition: `${own}webhook-position`,
+    webhookStates: `${own}webhook-states`,
   };
 }
 
@@ -114,6 +145,9 @@ export const IMPORT_POOL = 'imports';
 
 /** Queue of the runs of schedules: never full of scans, or none would fire. */
 export const SCHEDULE_QUEUE = 'scanmq.schedules';
+
+/** Queue of deliveries to webhooks: receivers that are slow or away hold up nothing else. */
+export const WEBHOOK_QUEUE = 'scanmq.webhooks';
 
 /** Queue of the periodic sweep. The dot keeps it apart from any pool. */
 export const MAINTENANCE_QUEUE = 'scanmq.maintenance';

@@ -51,6 +51,9 @@ import { createTaskLog, type TaskLog } from './task-log.js';
 import { createTaskStore, type TaskStore } from './task-store.js';
 import { rememberDuration } from './wait-estimate.js';
 import { createWaitingRoom, type WaitingRoom } from './waiting-room.js';
+import { createWebhookDeliveries, type WebhookDeliveries } from './webhook-deliveries.js';
+import { startWebhookReader, type WebhookReader, type WebhookReaderReports } from './webhook-reader.js';
+import { createWebhookStore, type WebhookStore } from './webhooks.js';
 
 export type QueueSettings = Pick<
   Settings,
@@ -95,6 +98,10 @@ export interface QueueSystem {
   readonly followed: FollowedScans;
   readonly schedules: ScheduleStore;
   readonly scheduleRuns: ScheduleRuns;
+  readonly webhooks: WebhookStore;
+  readonly webhookDeliveries: WebhookDeliveries;
+  /** Tells webhooks of the change log, as long as no other process does. */
+  readWebhooks(reports: WebhookReaderReports): WebhookReader;
   submit(request: ScanRequest, placement: Placement, context: SubmitContext): Promise<Created>;
   submitImport(request: ImportRequest, context: SubmitContext): Promise<Created>;
   /** The credentials of a task: its own, or the stored ones that it names. @returns undefined when they are gone. */
@@ -177,6 +184,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
   const submitDeps = { tasks, queues, stored, now, ...settings };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
+  const webhooks = createWebhookStore({ redis, keys, log, key: settings.credentialsKey, now });
+  const deliveries = createWebhookDeliveries({ redis, keys, queue: queues.webhooks, webhooks, now });
   const pace = recentlyKnown((pool) => poolPace(statusDeps, pool));
 
   return {
@@ -196,6 +205,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     followed: createFollowedScans(redis, keys),
     schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
     scheduleRuns: createScheduleRuns({ redis, keys, queue: queues.schedules, now }),
+    webhooks,
+    webhookDeliveries: deliveries,
+    readWebhooks: (reports) => startWebhookReader({ redis, keys, log, tasks, webhooks, deliveries }, reports),
     planSecret: async () => {
       if (settings.credentialsKey)
         return Buffer.from(hkdfSync('sha256', settings.credentialsKey, '', 'scanmq plan', PLAN_SECRET_BYTES));

@@ -9,6 +9,7 @@ import {
   type QueuedTask,
   queueNameOf,
   SCHEDULE_QUEUE,
+  WEBHOOK_QUEUE,
 } from './keys.js';
 import { jobPriority } from './priority.js';
 import { quietErrors } from './quiet-errors.js';
@@ -58,6 +59,8 @@ export interface Queues {
   readonly maintenance: Queue;
   /** Runs of schedules. */
   readonly schedules: Queue;
+  /** Deliveries to webhooks. */
+  readonly webhooks: Queue;
   /** Adds the job of a task; does nothing when it exists, in whatever state. */
   add(task: TaskRecord): Promise<void>;
   /** Applies the limits of the fleet to all processes. */
@@ -103,6 +106,7 @@ export function createQueues(options: QueuesOptions): Queues {
   };
   const maintenance = open<Queue>(MAINTENANCE_QUEUE);
   const schedules = open<Queue>(SCHEDULE_QUEUE);
+  const webhooks = open<Queue>(WEBHOOK_QUEUE);
 
   const forTask: Queues['forTask'] = (task) => queue(queueNameOf(task));
 
@@ -111,6 +115,7 @@ export function createQueues(options: QueuesOptions): Queues {
     byName: queue,
     maintenance,
     schedules,
+    webhooks,
     ofPool: (pool) => [
       queue(poolQueueName(pool)),
       ...(shapes.get(pool)?.instances ?? []).map(({ instanceId }) =>
@@ -158,7 +163,7 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async close() {
-      await Promise.all([maintenance, schedules, ...queues.values()].map((open) => open.close()));
+      await Promise.all([maintenance, schedules, webhooks, ...queues.values()].map((open) => open.close()));
     },
   };
 }

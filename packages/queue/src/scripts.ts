@@ -29,6 +29,11 @@ export const bindScript = script('bind');
 export const createScheduleScript = script('create-schedule');
 export const changeScheduleScript = script('change-schedule');
 export const beginScheduleRunScript = script('begin-schedule-run');
+export const createWebhookScript = script('create-webhook');
+export const changeWebhookScript = script('change-webhook');
+export const noteDeliveryScript = script('note-delivery');
+export const noteAttemptScript = script('note-attempt');
+export const advanceWebhooksScript = script('advance-webhooks');
 
 /** The answer of a script as a list of texts. */
 export function asTexts(answer: unknown): readonly string[] {

@@ -27,28 +27,32 @@ export interface TaskLog {
    * @returns undefined when entries after this position may have been dropped.
    */
   after(position: string, limit: number): Promise<readonly TaskLogEntry[] | undefined>;
+  /** The oldest entries that are still there: for whoever was away for too long. */
+  oldest(limit: number): Promise<readonly TaskLogEntry[]>;
 }
 
 /** Of a log that nothing was written to yet. */
-const BEGINNING = '0-0';
+export const LOG_BEGINNING = '0-0';
 const STATES: ReadonlySet<string> = new Set<LoggedState>([...TASK_STATES, 'removed']);
 
 export function createTaskLog(redis: Redis, keys: Keys): TaskLog {
   return {
     async end() {
       const [newest] = await redis.xrevrange(keys.log, '+', '-', 'COUNT', 1);
-      return newest?.[0] ?? BEGINNING;
+      return newest?.[0] ?? LOG_BEGINNING;
     },
 
     async after(position, limit) {
       // from the entry of the position itself: where it is gone, others may be gone as well
       const found = await redis.xrange(keys.log, position, '+', 'COUNT', limit + 1);
-      if (position === BEGINNING) {
+      if (position === LOG_BEGINNING) {
         if (found.length > 0 && (await redis.xlen(keys.log)) >= TASK_LOG_ENTRIES) return undefined;
         return found.slice(0, limit).flatMap(decode);
       }
       return found[0]?.[0] === position ? found.slice(1).flatMap(decode) : undefined;
     },
+
+    oldest: async (limit) => (await redis.xrange(keys.log, '-', '+', 'COUNT', limit)).flatMap(decode),
   };
 }
 
