@@ -19,14 +19,17 @@ import { metricsRoutes } from './routes/metrics.js';
 import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
 import { scheduleRoutes } from './routes/schedules.js';
+import { webhookRoutes } from './routes/webhooks.js';
 import type { ScanService } from './scan-service.js';
 import type { ScheduleService } from './schedule-service.js';
+import type { WebhookService } from './webhook-service.js';
 
 export interface RestDeps {
   readonly service: ScanService;
   readonly results: ResultService;
   readonly imports: ImportService;
   readonly schedules: ScheduleService;
+  readonly webhooks: WebhookService;
   readonly settings: Pick<Settings, 'importMaxBytes'>;
   readonly queue: QueueSystem;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
@@ -56,6 +59,7 @@ export async function restRoutes(
       housekeepingRoutes(api, deps.keepHouse);
       credentialRoutes(api, deps.queue, principal);
       scheduleRoutes(api, deps.schedules, principal);
+      webhookRoutes(api, deps.webhooks, (request) => ({ principal: principal(request), all: false }));
     },
     { prefix: '/api/v1' },
   );

@@ -1,5 +1,5 @@
 import type { Environment, Settings } from '@scanmq/config';
-import { ScanmqError } from '@scanmq/contract';
+import { ScanmqError, targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
 import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
@@ -11,6 +11,7 @@ import { createResultService } from './result-service.js';
 import { createScanService } from './scan-service.js';
 import { createScheduleService } from './schedule-service.js';
 import { createTaskWaiter } from './task-waiter.js';
+import { createWebhookService } from './webhook-service.js';
 
 export interface GatewayOptions {
   readonly settings: Settings;
@@ -66,6 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     imports: createImportService({ queue, registry, settings, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
+    webhooks: createWebhookService({ queue, allow: targetSet(settings.webhookAllowNetworks) }),
     settings,
     queue,
     keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),

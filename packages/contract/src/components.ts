@@ -53,6 +53,17 @@ import {
   taskListSchema,
   troubleshootingSchema,
 } from './tasks.js';
+import {
+  createdWebhookSchema,
+  createWebhookSchema,
+  deliveryAttemptSchema,
+  deliveryListSchema,
+  deliverySchema,
+  scanEventDataSchema,
+  webhookListSchema,
+  webhookPayloadSchema,
+  webhookSchema,
+} from './webhooks.js';
 
 export const COMPONENTS = {
   AbandonedScan: abandonedScanSchema,
@@ -64,10 +75,14 @@ export const COMPONENTS = {
   Credential: credentialViewSchema,
   CredentialList: credentialListSchema,
   CredentialRequest: storeCredentialSchema,
+  CreatedWebhook: createdWebhookSchema,
   DeadLetter: deadLetterSchema,
   DeadLetterList: deadLetterListSchema,
   DeadLetterSelection: retryManySchema,
   DefectDojoFindings: defectDojoSchema,
+  Delivery: deliverySchema,
+  DeliveryAttempt: deliveryAttemptSchema,
+  DeliveryList: deliveryListSchema,
   DiscardedDeadLetters: discardManyAnswerSchema,
   ErrorCode: errorCodeSchema,
   Failure: failureSchema,
@@ -90,6 +105,7 @@ export const COMPONENTS = {
   Results: resultsAnswerSchema,
   ResultsSummary: resultsSummarySchema,
   RetriedDeadLetters: retryManyAnswerSchema,
+  ScanEventData: scanEventDataSchema,
   ScanImportRequest: scanImportRequestSchema,
   ScanList: taskListSchema,
   ScanRequest: scanRequestSchema,
@@ -106,4 +122,8 @@ export const COMPONENTS = {
   TaskError: taskErrorSchema,
   TaskState: taskStateSchema,
   Troubleshooting: troubleshootingSchema,
+  Webhook: webhookSchema,
+  WebhookList: webhookListSchema,
+  WebhookPayload: webhookPayloadSchema,
+  WebhookRequest: createWebhookSchema,
 } as const satisfies Record<string, z.ZodType>;

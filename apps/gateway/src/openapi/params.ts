@@ -29,3 +29,12 @@ export const byInstance = z.object({
 export const byScheduleId = z.object({ id: part('Id of a schedule', 'sch_a1c5fdcf') });
 
 export const byCredentialName = z.object({ name: part('Name of a stored credential', 'linux-prod') });
+
+const webhook = part('Id of a webhook', 'wh_7f3c0d9a51e2b846');
+
+export const byWebhookId = z.object({ id: webhook });
+
+export const byDeliveryId = z.object({
+  id: webhook,
+  delivery_id: part('Id of one of its deliveries', 'dlv_7f3c0d9a51e2b846_1764100217061_0'),
+});

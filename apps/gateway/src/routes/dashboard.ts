@@ -36,6 +36,10 @@ export async function installDashboard(app: FastifyInstance, queue: QueueSystem)
       readOnlyMode: true,
       description: 'Runs of recurring scans; each makes a task in the queue of its pool',
     }),
+    new BullMQAdapter(queue.queues.webhooks, {
+      readOnlyMode: true,
+      description: 'Deliveries to webhooks; replayed by the API or scanmq webhooks replay',
+    }),
     new BullMQAdapter(queue.queues.maintenance, {
       readOnlyMode: true,
       description: 'Periodic sweep of scanmq itself',
