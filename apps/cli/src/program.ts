@@ -33,6 +33,7 @@ import {
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
 import { addOperatorCommands } from './operator-commands.js';
 import type { ProgramIo } from './program-io.js';
+import { addWebhookCommands } from './webhook-commands.js';
 
 export const VERSION: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -273,6 +274,7 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--json', 'print JSON')
     .action(exits((id: string, options) => runScheduleNow(io, client(), id, options)));
 
+  addWebhookCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
   addOperatorCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
 
   return {

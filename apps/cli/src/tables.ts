@@ -2,12 +2,14 @@ import {
   type ComparisonItem,
   type CredentialView,
   type DeadLetter,
+  type Delivery,
   type ResultsSummary,
   type ScannerView,
   type ScanStatus,
   type Schedule,
   SEVERITY_NAMES,
   type SeverityName,
+  type Webhook,
 } from '@scanmq/contract';
 import Table from 'cli-table3';
 import colors from 'picocolors';
@@ -205,5 +207,42 @@ export function credentialsTable(credentials: readonly CredentialView[]): string
       safe(one.stored_at.slice(0, 19)),
       safe(one.description),
     ]);
+  return table.toString();
+}
+
+/** Webhooks, one a row; ids are never cut, because they are copied. */
+export function webhooksTable(webhooks: readonly Webhook[]): string {
+  const table = new Table({ head: ['webhook', 'state', 'events', 'url'], style: STYLE });
+  for (const { webhook_id, disabled, failing_since, events, url } of webhooks)
+    table.push([
+      webhook_id,
+      disabled
+        ? colors.red('disabled')
+        : failing_since === null
+          ? colors.green('enabled')
+          : colors.yellow('failing'),
+      events.join('\n'),
+      safe(url).slice(0, 80),
+    ]);
+  return table.toString();
+}
+
+/** Deliveries, one a row. */
+export function deliveriesTable(deliveries: readonly Delivery[]): string {
+  const table = new Table({
+    head: ['delivery', 'event', 'status', 'attempts', 'last answer', 'next attempt'],
+    style: STYLE,
+  });
+  for (const { delivery_id, type, status, skipped_because, attempts, next_attempt_at } of deliveries) {
+    const last = attempts.at(-1);
+    table.push([
+      delivery_id,
+      type,
+      status,
+      String(attempts.length),
+      skipped_because ?? (last ? String(last.status_code ?? last.error) : ''),
+      next_attempt_at?.slice(0, 19) ?? '',
+    ]);
+  }
   return table.toString();
 }

@@ -76,6 +76,6 @@ function keyFrom(file: string | undefined): string | undefined {
 }
 
 /** One line end at the end belongs to the file, not to the password. */
-function secretFrom(file: string | undefined): string | undefined {
+export function secretFrom(file: string | undefined): string | undefined {
   return keyFrom(file)?.replace(/\r?\n$/, '');
 }
