@@ -242,9 +242,10 @@ export function createWebhookDeliveries(options: {
         throw new ScanmqError('not_found', `The webhook has no delivery ${deliveryId.slice(0, 120)}.`);
       if (first.status === 'pending')
         throw new ScanmqError('invalid_state', 'The delivery is on its way; there is nothing to replay yet.');
+      const { message_id, type, task_id, body } = first;
       const { delivery_id } = idsOf(webhook_id, `replay_${randomBytes(8).toString('hex')}`);
       return await beginNow(
-        newEntry({ delivery_id, webhook_id, message_id: first.message_id }, first, first.delivery_id),
+        newEntry({ delivery_id, webhook_id, message_id }, { type, task_id, body }, first.delivery_id),
       );
     },
 

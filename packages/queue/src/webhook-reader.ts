@@ -81,9 +81,7 @@ export function startWebhookReader(deps: WebhookReaderDeps, reports: WebhookRead
 
   /** Waits until something comes after a position, or a while. */
   async function untilNews(position: string): Promise<void> {
-    const news = blocking
-      .xread('COUNT', 1, 'BLOCK', LOOK_MS, 'STREAMS', keys.log, position)
-      .then(() => true);
+    const news = blocking.xread('COUNT', 1, 'BLOCK', LOOK_MS, 'STREAMS', keys.log, position).then(() => true);
     // it may fail after the race is over
     news.catch(() => undefined);
     const inTime = await Promise.race([news, pause(LOOK_MS + LATE_MS).then(() => false)]);

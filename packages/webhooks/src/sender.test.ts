@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { targetSet, toWebhookSecret } from '@scanmq/contract';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
@@ -66,9 +66,7 @@ describe('a delivery', () => {
     expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
     expect(new StandardWebhook(SECRET).verify(body, headers)).toEqual({ type: 'ping' });
     expect(() => new StandardWebhook(SECRET).verify(`${body} `, headers)).toThrow();
-    expect(() =>
-      new StandardWebhook(toWebhookSecret(Buffer.alloc(32, 8))).verify(body, headers),
-    ).toThrow();
+    expect(() => new StandardWebhook(toWebhookSecret(Buffer.alloc(32, 8))).verify(body, headers)).toThrow();
   });
 
   it('does not follow redirects', async () => {
@@ -155,7 +153,13 @@ describe('an address that must not be called', () => {
 
   it('is found out when the connection is made, however the name was answered before', async () => {
     const { port, received } = await receiver((_, response) => response.end());
-    const answers = [['127.0.0.1'], ['10.0.0.1'], ['8.8.8.8', '127.0.0.1'], ['fe80::1'], ['::ffff:127.0.0.1']];
+    const answers = [
+      ['127.0.0.1'],
+      ['10.0.0.1'],
+      ['8.8.8.8', '127.0.0.1'],
+      ['fe80::1'],
+      ['::ffff:127.0.0.1'],
+    ];
     let asked = 0;
     const resolve: ResolveName = async () => answers[asked++] ?? [];
     for (const _ of answers)
@@ -174,7 +178,9 @@ describe('an address that must not be called', () => {
   it('gets no plain http, unless the operator named its network', async () => {
     const { port, received } = await receiver((_, response) => response.end());
     const url = `http://builds.example:${port}/`;
-    const leadsTo = (address: string): ResolveName => async () => [address];
+    const leadsTo =
+      (address: string): ResolveName =>
+      async () => [address];
     expect(await sender({ resolve: leadsTo('8.8.8.8') }).send(url, SECRET, MESSAGE, never)).toMatchObject({
       error: 'https_required',
     });

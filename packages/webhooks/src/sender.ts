@@ -1,12 +1,7 @@
 /** One delivery: a signed POST, and what came of it in our own words. */
 import { type DeliveryAttempt, type DeliveryError, LIMITS, type TargetSet } from '@scanmq/contract';
 import got, { RequestError, TimeoutError } from 'got';
-import {
-  ConnectionRefusedByPolicy,
-  createAgents,
-  type ResolveName,
-  resolveBySystem,
-} from './connection.js';
+import { ConnectionRefusedByPolicy, createAgents, type ResolveName, resolveBySystem } from './connection.js';
 import { type Message, signatureHeaders } from './signature.js';
 
 export interface SenderOptions {
@@ -37,7 +32,8 @@ const WORDS: Readonly<Record<string, DeliveryError>> = {
   EPIPE: 'reset',
   ETIMEDOUT: 'timeout',
 };
-const OF_TLS = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
+const OF_TLS =
+  /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 export function createWebhookSender(options: SenderOptions): WebhookSender {
   const agents = createAgents(options.allow, options.resolve ?? resolveBySystem);
@@ -114,7 +110,8 @@ function errorOf(error: unknown): DeliveryError {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (at instanceof ConnectionRefusedByPolicy) return at.word;
     const code = 'code' in at && typeof at.code === 'string' ? at.code : '';
-    const word = WORDS[code] ?? (OF_TLS.test(code) ? 'tls' : code.startsWith('HPE_') ? 'not_http' : undefined);
+    const word =
+      WORDS[code] ?? (OF_TLS.test(code) ? 'tls' : code.startsWith('HPE_') ? 'not_http' : undefined);
     if (word !== undefined) return word;
     // happy eyeballs: each address has an error of its own
     if (at instanceof AggregateError && at.errors.length > 0) return errorOf(at.errors[0]);

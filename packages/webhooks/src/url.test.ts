@@ -31,7 +31,10 @@ describe('the URL of a webhook', () => {
     ['https://0/'],
   ])('%s is refused', (url) => {
     expect(() => checkWebhookUrl(url, nobody)).toThrow(
-      expect.objectContaining({ code: 'invalid_request', issues: [expect.objectContaining({ path: 'url' })] }),
+      expect.objectContaining({
+        code: 'invalid_request',
+        issues: [expect.objectContaining({ path: 'url' })],
+      }),
     );
   });
 

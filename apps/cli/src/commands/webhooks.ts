@@ -153,4 +153,3 @@ function describe(webhook: Webhook): string {
     );
   return lines.join('\n');
 }
-
