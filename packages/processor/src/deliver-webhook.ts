@@ -152,26 +152,33 @@ interface Lane {
  * their own each, as far apart as the receiver needs, so that a long line costs no more than a short one.
  */
 function createLanes(now: () => Date): { enter(webhookId: string): Lane } {
-  const lanes = new Map<string, { underWay: number; nextMs: number; lastMs: number }>();
+  const lanes = new Map<
+    string,
+    { readonly underWay: Set<{ readonly begunMs: number }>; nextMs: number; tookMs: number }
+  >();
   return {
     enter(webhookId) {
-      const begunMs = now().getTime();
-      const lane = lanes.get(webhookId) ?? { underWay: 0, nextMs: 0, lastMs: 0 };
+      const delivery = { begunMs: now().getTime() };
+      const lane = lanes.get(webhookId) ?? { underWay: new Set(), nextMs: 0, tookMs: 0 };
       lanes.set(webhookId, lane);
-      if (lane.underWay >= LIMITS.webhookDeliveriesAtOnceEach) {
+      if (lane.underWay.size >= LIMITS.webhookDeliveriesAtOnceEach) {
+        // the oldest under way takes at least as long as it took until now
+        const [oldest = delivery] = lane.underWay;
+        const needsMs = Math.max(lane.tookMs, delivery.begunMs - oldest.begunMs);
         lane.nextMs =
-          Math.max(lane.nextMs, begunMs + BUSY_MS) +
-          Math.ceil(lane.lastMs / LIMITS.webhookDeliveriesAtOnceEach);
+          Math.max(lane.nextMs, delivery.begunMs + BUSY_MS) +
+          Math.ceil(needsMs / LIMITS.webhookDeliveriesAtOnceEach);
         return { waitUntilMs: lane.nextMs, leave: () => undefined };
       }
-      lane.underWay += 1;
+      lane.underWay.add(delivery);
       return {
         waitUntilMs: undefined,
         leave: () => {
-          lane.underWay -= 1;
-          lane.lastMs = now().getTime() - begunMs;
+          const endedMs = now().getTime();
+          lane.underWay.delete(delivery);
+          lane.tookMs = endedMs - delivery.begunMs;
           // those that were told a time come by themselves
-          if (lane.underWay === 0 && lane.nextMs < now().getTime()) lanes.delete(webhookId);
+          if (lane.underWay.size === 0 && lane.nextMs < endedMs) lanes.delete(webhookId);
         },
       };
     },
