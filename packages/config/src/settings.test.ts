@@ -54,6 +54,10 @@ describe('the settings of an empty environment', () => {
       scannerCleanup: 'keep',
       targetsAllow: [],
       targetsDeny: [],
+      webhookAllowNetworks: [],
+      webhookTimeoutMs: 10_000,
+      webhookRetryMs: 15_000,
+      webhookDisableMs: 72 * 3_600_000,
       apiKeysFile: undefined,
       credentialsKey: undefined,
       maxConcurrentScans: 3,
@@ -122,6 +126,9 @@ describe('a mistake in the environment', () => {
     ['QUEUE_PREFIX', 'a:b', /letters/],
     ['TARGETS_ALLOW', '10.0.0.256', /'10.0.0.256' is none/],
     ['TARGETS_ALLOW', '.10.0.0.1', /'.10.0.0.1' is none/],
+    ['WEBHOOK_ALLOW_NETWORKS', '10.0.0.256', /'10.0.0.256' is none/],
+    // where a name leads is decided by whoever answers for it
+    ['WEBHOOK_ALLOW_NETWORKS', '10.0.0.0/8 ci.example.com', /'ci.example.com' is a name/],
     ['CREDENTIALS_KEY', 'abc', /openssl rand -base64 32/],
     ['LOG_LEVEL', 'loud', /trace, debug/],
   ])('is found: %s=%s', (name, value, expectation) => {
