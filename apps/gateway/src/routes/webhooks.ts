@@ -11,6 +11,7 @@ import type { WebhookViewer } from '@scanmq/queue';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as examples from '../openapi/examples/webhooks.js';
+import { conditionalHeaders } from '../openapi/headers.js';
 import { operation } from '../openapi/operation.js';
 import { byDeliveryId, byWebhookId } from '../openapi/params.js';
 import type { WebhookService } from '../webhook-service.js';
@@ -33,12 +34,15 @@ export function webhookRoutes(
         tag: 'webhooks',
         summary: 'List your webhooks',
         description: 'The oldest first, without their secrets.',
+        headers: conditionalHeaders,
         answers: {
           200: {
             description: 'All of them',
             schema: webhookListSchema,
             examples: { one: { value: examples.WEBHOOKS } },
+            headers: ['ETag'],
           },
+          304: { description: 'Nothing changed', headers: ['ETag'] },
         },
       }),
     },
@@ -87,6 +91,7 @@ export function webhookRoutes(
         summary: 'Look at a webhook',
         description: 'Whether it is disabled, and since when it fails.',
         params: byWebhookId,
+        headers: conditionalHeaders,
         answers: {
           200: {
             description: 'The webhook',
@@ -95,7 +100,9 @@ export function webhookRoutes(
               healthy: { value: examples.WEBHOOK },
               disabled: { value: examples.DISABLED_WEBHOOK },
             },
+            headers: ['ETag'],
           },
+          304: { description: 'Nothing changed', headers: ['ETag'] },
         },
         problems: ['not_found'],
       }),
@@ -182,12 +189,15 @@ export function webhookRoutes(
           'The last deliveries, the newest first, with every attempt. Of answers only status and size are kept.',
         params: byWebhookId,
         querystring: deliveriesQuerySchema,
+        headers: conditionalHeaders,
         answers: {
           200: {
             description: 'One page',
             schema: deliveryListSchema,
             examples: { page: { value: examples.DELIVERIES } },
+            headers: ['ETag'],
           },
+          304: { description: 'Nothing changed', headers: ['ETag'] },
         },
         problems: ['not_found'],
       }),
