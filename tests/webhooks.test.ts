@@ -202,7 +202,7 @@ describe('a scan', () => {
     expect(deliveries.map(({ message_id }) => message_id).sort()).toEqual(
       messages.map(({ id }) => id).sort(),
     );
-  }, 60_000);
+  }, 90_000);
 
   it('that fails is told with its error, and that it runs again when somebody retries it', async () => {
     await start({}, 600_000);
@@ -224,7 +224,7 @@ describe('a scan', () => {
     expect(messages.find(({ type }) => type === 'scan.retried')).toMatchObject({
       data: { status: 'queued', previous_status: 'cancelled', results_summary: null },
     });
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('a receiver', () => {
@@ -246,7 +246,7 @@ describe('a receiver', () => {
     const messages = receiver.verified(secret);
     expect(messages.map((message) => message.id)).toEqual(Array(3).fill(ping.message_id));
     expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
-  }, 60_000);
+  }, 90_000);
 
   it('that does not answer is given up in time, and holds up nobody else', async () => {
     await start({ WEBHOOK_TIMEOUT_SECONDS: '3', WEBHOOK_RETRY_SECONDS: '600' });
@@ -276,7 +276,7 @@ describe('a receiver', () => {
     const left = await redis.keys(`${service.prefix}:scanmq.webhooks:dlv_${slow.webhook_id.slice(3)}*`);
     expect(left.filter((key) => !key.endsWith(':lock')).length).toBeLessThanOrEqual(4);
     expect((await api.call('GET', `/api/v1/webhooks/${slow.webhook_id}/deliveries`)).status).toBe(404);
-  }, 60_000);
+  }, 90_000);
 
   it('cannot send us elsewhere', async () => {
     await start({ WEBHOOK_RETRY_SECONDS: '600' });
@@ -289,7 +289,7 @@ describe('a receiver', () => {
     );
     expect(attempts).toMatchObject([{ status_code: 307, error: 'redirect' }]);
     expect(receiver.received.map(({ path }) => path)).toEqual(['/hook']);
-  }, 60_000);
+  }, 90_000);
 
   it('has to show a certificate that we trust', async () => {
     const certificate = async () => {
@@ -327,7 +327,7 @@ describe('a receiver', () => {
       worker.kill('SIGKILL');
       await worker.ended;
     }
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('an address inside', () => {
@@ -359,7 +359,7 @@ describe('an address inside', () => {
     );
     expect(attempts).toMatchObject([{ status_code: null, error: 'address_refused', answer_bytes: 0 }]);
     expect(receiver.connections()).toBe(0);
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('a worker that is killed', () => {
@@ -455,7 +455,7 @@ describe('a webhook that only fails', () => {
     expect(before?.headers['webhook-id']).toBe(skipped.message_id);
     expect(last?.body).toBe(before?.body);
     expect(receiver.verified(secret).at(-1)?.payload).toEqual(skipped.payload);
-  }, 60_000);
+  }, 90_000);
 
   it('is disabled at once when the receiver says that it is gone', async () => {
     await start();
@@ -469,7 +469,7 @@ describe('a webhook that only fails', () => {
     });
     expect(await look(id)).toMatchObject({ disabled: { reason: 'gone' } });
     expect(receiver.received).toHaveLength(1);
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('a secret', () => {
@@ -525,7 +525,7 @@ describe('a secret', () => {
           found: false,
         });
     }
-  }, 60_000);
+  }, 90_000);
 
   it('cannot be kept without a key: then there are no webhooks', async () => {
     await start({ CREDENTIALS_KEY: '' });
@@ -535,7 +535,7 @@ describe('a secret', () => {
       code: 'unavailable',
       detail: expect.stringContaining('CREDENTIALS_KEY'),
     });
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('a request', () => {
@@ -571,7 +571,7 @@ describe('a request', () => {
           code: 'not_found',
         });
     expect((await api.call('GET', '/api/v1/webhooks')).json()).toEqual({ webhooks: [], total: 0 });
-  }, 60_000);
+  }, 90_000);
 });
 
 describe('the command', () => {
@@ -617,7 +617,7 @@ describe('the command', () => {
     expect(gone).toMatchObject({ code: 4, output: expect.stringContaining('There is no webhook') });
     expect((await command('create', 'https://10.0.0.1/')).code).toBe(2);
     expect((await command('create', receiver.url, '--events', 'nonsense')).code).toBe(2);
-  }, 90_000);
+  }, 180_000);
 });
 
 /** Every key with what it holds, as text. */
