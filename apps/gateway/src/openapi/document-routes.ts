@@ -4,13 +4,11 @@ import { etagOf } from '../plugins/unchanged.js';
 import { conditionalHeaders } from './headers.js';
 import { operation } from './operation.js';
 
-export const DOCUMENT_PATH = '/openapi.json';
-
 /** `/openapi.json`. */
 export function documentRoutes(app: FastifyInstance): void {
   let made: { readonly text: string; readonly tag: string } | undefined;
   app.withTypeProvider<ZodTypeProvider>().get(
-    DOCUMENT_PATH,
+    '/openapi.json',
     {
       schema: operation({
         operationId: 'getOpenapi',

@@ -12,10 +12,11 @@ const THRESHOLD_BYTES = 8 * 1024;
 export async function installCompression(app: FastifyInstance): Promise<void> {
   await app.register(compress, {
     threshold: THRESHOLD_BYTES,
-    encodings: ['br', 'gzip'],
-    // between the two, this is where the time for a download is least
-    brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
+    // gzip takes the least time, and sends on what it is given soonest
+    encodings: ['gzip', 'br'],
     zlibOptions: { level: 4 },
+    // with its usual window Brotli holds back nine megabytes of findings before it sends the first of them
+    brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 4, [constants.BROTLI_PARAM_LGWIN]: 18 } },
     // a small body that unpacks to a huge one would go around the limits on bodies
     globalDecompression: false,
   });

@@ -1,6 +1,5 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { DOCUMENT_PATH } from '../openapi/document-routes.js';
 import { installCompression } from '../plugins/compression.js';
 
 /** Only what comes from here, and no script or style in the page itself. */
@@ -14,6 +13,7 @@ export async function documentationPages(app: FastifyInstance): Promise<void> {
     routePrefix: '/docs',
     staticCSP: CONTENT_POLICY,
     theme: { title: 'scanmq: REST interface' },
-    uiConfig: { url: DOCUMENT_PATH, deepLinking: true, docExpansion: 'list', tryItOutEnabled: false },
+    // without the bar on top, whose only use is to show another document
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
   });
 }
