@@ -4,6 +4,7 @@ export * from './credentials.js';
 export * from './dead-letters.js';
 export * from './errors.js';
 export * from './fleet.js';
+export * from './gate.js';
 export * from './health.js';
 export * from './host-label.js';
 export * from './housekeeping.js';

@@ -35,6 +35,18 @@ export const LIMITS = {
   comparisonItemsDefault: 50,
   comparisonItemsMax: 1_000,
 
+  /** Findings in one answer of the gate. */
+  gateFindingsDefault: 50,
+  gateFindingsMax: 1_000,
+  /** Body of a request to the gate, bytes: the ids of a baseline file, and the rules of an ignore file. */
+  gateBodyBytes: 8 * 1024 * 1024,
+  baselineFindings: 200_000,
+  ignoreRules: 1_000,
+  /** The furthest that a rule of an ignore file may hold, days: somebody is to look again within a year. */
+  ignoreDays: 366,
+  /** Earlier tasks looked at for the baseline of a gate. */
+  gateBaselineTasks: 1_000,
+
   /**
    * Characters of each half of an MCP answer, the text and the structured content: about 4,000 tokens. Longer ones are
    * cut on whole items, so that both halves together stay below 10,000.

@@ -97,6 +97,29 @@ export async function* comparisonItems(
   yield* await describe(tools.engine, base, head, compared, places);
 }
 
+/** A finding of the newer scan that the older one lacks, or has with a lower severity. */
+export interface FreshFinding {
+  readonly place: number;
+  readonly raised: boolean;
+}
+
+/** What is new to somebody who knows the older scan. What was not tested again is not. */
+export async function freshFindings(
+  tools: ComparisonTools,
+  base: ComparedTask,
+  head: ComparedTask,
+): Promise<FreshFinding[]> {
+  const compared = await difference(tools, base, head);
+  const [isNew, changed] = [statusNumber('new'), statusNumber('changed_severity')];
+  const fresh: FreshFinding[] = [];
+  for (let at = 0; at < compared.length; at += WIDTH) {
+    const raised =
+      compared[at] === changed && Math.max(0, compared[at + 5] ?? 0) > Math.max(0, compared[at + 4] ?? 0);
+    if (compared[at] === isNew || raised) fresh.push({ place: compared[at + 3] ?? NONE, raised });
+  }
+  return fresh;
+}
+
 /** Items described at once. */
 const BATCH = 1_000;
 

@@ -13,6 +13,8 @@ export type Condition =
   | { readonly kind: 'any'; readonly parts: readonly Condition[] }
   | { readonly kind: 'not'; readonly part: Condition }
   | { readonly kind: 'missing'; readonly field: string }
+  /** It is there, and not an empty text. */
+  | { readonly kind: 'given'; readonly field: string }
   | { readonly kind: 'is'; readonly field: string; readonly value: boolean }
   | { readonly kind: 'number'; readonly field: string; readonly operator: Operator; readonly value: number }
   /** Anywhere in the field, without regard to case. */

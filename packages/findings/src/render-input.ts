@@ -1,6 +1,7 @@
 /** What every output format and report is made from. */
-import type { HostQuality, Quality, ResultsSummary } from '@scanmq/contract';
+import type { GateAnswer, HostQuality, IgnoreRule, Quality, ResultsSummary } from '@scanmq/contract';
 import type { Finding } from './finding.js';
+import type { Judgement } from './gate.js';
 
 /** The task behind the results, as far as a reader of them wants to know. */
 export interface RenderedTask {
@@ -18,6 +19,14 @@ export interface RenderedTask {
   readonly imported: boolean;
 }
 
+/** The gate that findings are written out for: formats tell what fails, what is known and what is left out as it does. */
+export interface RenderedGate {
+  readonly answer: Pick<GateAnswer, 'outcome' | 'passed' | 'message' | 'reasons' | 'policy'>;
+  readonly rules: readonly IgnoreRule[];
+  /** Undefined for what it does not measure. @param finding one that `findings()` gave. */
+  judgementOf(finding: Finding): Judgement | undefined;
+}
+
 /** Findings of one task, to be written out. */
 export interface RenderInput {
   readonly task: RenderedTask;
@@ -25,6 +34,7 @@ export interface RenderInput {
   readonly quality: Quality;
   /** How many findings `findings()` gives. */
   readonly total: number;
+  readonly gate?: RenderedGate;
   /** All fields of the findings that match, in the order asked for, read as they are needed. */
   findings(): AsyncIterable<Finding>;
 }

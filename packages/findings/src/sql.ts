@@ -75,6 +75,11 @@ export function conditionSql(condition: Condition, storage: Storage, params: Par
       const { sql } = sourceOf(condition.field, storage, params);
       return `(${sql} IS NULL)`;
     }
+    case 'given': {
+      const { kind, sql } = sourceOf(condition.field, storage, params);
+      if (kind === 'json') return known(`len(list_filter(${elements(sql)}, lambda one: one <> '')) > 0`);
+      return kind === 'text' ? known(`trim(${sql}) <> ''`) : `(${sql} IS NOT NULL)`;
+    }
     case 'is': {
       const source = sourceOf(condition.field, storage, params);
       if (source.kind === 'switch') return known(`${source.sql} = ${params.add(condition.value)}`);

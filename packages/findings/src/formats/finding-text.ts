@@ -1,7 +1,7 @@
 /** What the formats tell of a finding, whatever the age and the origin of its export: cleaned texts, never undefined. */
 import { SEVERITY_NAMES, type SeverityName } from '@scanmq/contract';
 import { type Finding, severityOf } from '../finding.js';
-import { cleanText, cutText } from './clean-text.js';
+import { cleanText, cutText, slug } from './clean-text.js';
 
 /** Characters of a URI (RFC 3986) but brackets, which prose puts around it. */
 const LINK = /https?:\/\/[\w.~:/?#@!$&'()*+,;=%-]+/gi;
@@ -51,6 +51,16 @@ export function placeOf(finding: Finding): { host: string; protocol: string; por
     protocol: textOf(finding.protocol).toLowerCase() || 'tcp',
     port: Number.isInteger(port) && port > 0 && port <= 65_535 ? port : 0,
   };
+}
+
+/**
+ * The place as a relative path, for programs that only know files: `10.0.0.1/tcp/443`. The file does not exist; it is
+ * what findings are sorted by.
+ */
+export function pathOf({ host, protocol, port }: ReturnType<typeof placeOf>): string {
+  // a first segment of dots would lead out of the tree
+  const segments = [/^\.+$/.test(host) ? 'unknown-host' : host, slug(protocol) || 'tcp', String(port)];
+  return segments.map((segment) => encodeURIComponent(segment)).join('/');
 }
 
 /** CVSS score, 0 to 10. */

@@ -1,12 +1,13 @@
 /** Formats for other programs that the findings of a scan can be had in; our own answers are lines of JSON (`results.ts`). */
 import type { SeverityName } from '@scanmq/contract';
 import type { RenderInput } from '../render-input.js';
+import { writeCodeQuality } from './code-quality.js';
 import { writeCsv } from './csv.js';
 import { writeDefectDojo } from './defectdojo.js';
 import { writeJunit } from './junit.js';
 import { writeSarif } from './sarif.js';
 
-export const FORMAT_NAMES = ['csv', 'sarif', 'junit', 'defectdojo'] as const;
+export const FORMAT_NAMES = ['csv', 'sarif', 'junit', 'code-quality', 'defectdojo'] as const;
 export type FormatName = (typeof FORMAT_NAMES)[number];
 
 /** What formats can be told; each takes what it knows. */
@@ -65,6 +66,11 @@ export const FORMATS: Readonly<Record<FormatName, Format>> = {
     mediaType: 'application/xml',
     extension: 'xml',
     write: (input, { failOn = 'high' }) => writeJunit(input, { failOn }),
+  },
+  'code-quality': {
+    mediaType: 'application/json',
+    extension: 'code-quality.json',
+    write: writeCodeQuality,
   },
   defectdojo: { mediaType: 'application/json', extension: 'defectdojo.json', write: writeDefectDojo },
 };

@@ -1,4 +1,4 @@
-import type { Quality, QualityReason } from '@scanmq/contract';
+import type { IgnoreRule, Quality, QualityReason } from '@scanmq/contract';
 
 /** One sentence for a reason why a scan says less than it seems to, with its figures. */
 export function reasonText(reason: QualityReason, quality: Quality): string {
@@ -36,4 +36,9 @@ export function qualityTexts(quality: Quality): string[] {
   const texts = quality.reasons.map((reason) => reasonText(reason, quality));
   if (texts.length === 0 && quality.verdict !== 'complete') return [`The results are ${quality.verdict}.`];
   return texts;
+}
+
+/** Why a finding is left out, and for how long. */
+export function ignoredBecause({ reason, expires, owner }: IgnoreRule): string {
+  return `Ignored until ${expires}${owner ? ` (${owner})` : ''}: ${reason}`;
 }

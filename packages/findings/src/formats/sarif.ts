@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflateRaw } from 'node:zlib';
 import { type Finding, severityOf } from '../finding.js';
-import type { RenderedTask, RenderInput } from '../render-input.js';
+import type { Judgement } from '../gate.js';
+import type { RenderedGate, RenderedTask, RenderInput } from '../render-input.js';
 import { cleanText, cutText, slug, toJson } from './clean-text.js';
-import { complianceOf, isPassed, placeOf, scoreOf, severityName, textOf } from './finding-text.js';
+import { complianceOf, isPassed, pathOf, placeOf, scoreOf, severityName, textOf } from './finding-text.js';
 import { inChunks } from './in-chunks.js';
-import { qualityTexts, reasonText } from './quality-text.js';
+import { ignoredBecause, qualityTexts, reasonText } from './quality-text.js';
 import {
   FULL_TEXTS,
   levelOf,
@@ -62,6 +63,7 @@ interface Entry {
   readonly exploit: boolean | undefined;
   /** Of a compliance check. */
   readonly outcome: string | undefined;
+  readonly judgement: Judgement | undefined;
 }
 
 interface Selection {
@@ -115,7 +117,7 @@ async function selectWorst(input: RenderInput, max: number): Promise<Selection> 
     const ruleId = ruleIdOf(finding);
     const rule = rules.get(ruleId) ?? ruleOf(finding, ruleId);
     rules.set(ruleId, rule);
-    entries.push(entryOf(finding, rule, rank, seen));
+    entries.push(entryOf(finding, rule, rank, seen, input.gate?.judgementOf(finding)));
     if (entries.length >= 2 * max) prune();
   }
   prune();
@@ -137,7 +139,13 @@ function byRankAndRule(a: Entry, b: Entry): number {
   return a.rule.id < b.rule.id ? -1 : 1;
 }
 
-function entryOf(finding: Finding, rule: Rule, rank: number, order: number): Entry {
+function entryOf(
+  finding: Finding,
+  rule: Rule,
+  rank: number,
+  order: number,
+  judgement: Judgement | undefined,
+): Entry {
   return {
     rule,
     rank,
@@ -150,6 +158,7 @@ function entryOf(finding: Finding, rule: Rule, rank: number, order: number): Ent
     score: scoreOf(finding),
     exploit: typeof finding.exploit_available === 'boolean' ? finding.exploit_available : undefined,
     outcome: complianceOf(finding)?.result,
+    judgement,
   };
 }
 
@@ -224,12 +233,13 @@ function* document(
       findings: selection.seen,
       resultsLeftOut: selection.seen - entries.length,
       messagesCutAt: shape.texts.message,
+      ...(input.gate ? { gate: input.gate.answer } : {}),
     },
   };
   yield `\n]}},${toJson(about).slice(1, -1)},"results":[`;
   let separator = '\n';
   for (const entry of entries) {
-    yield separator + toJson(renderResult(entry, ruleIndexes.get(entry.rule), shape, input.task.simulator));
+    yield separator + toJson(renderResult(entry, ruleIndexes.get(entry.rule), shape, input));
     separator = ',\n';
   }
   yield '\n]}]}\n';
@@ -298,7 +308,7 @@ function renderResult(
   entry: Entry,
   ruleIndex: number | undefined,
   { texts }: Shape,
-  simulator: boolean,
+  { task: { simulator }, gate }: RenderInput,
 ): Record<string, unknown> {
   const { rule, place, score, exploit, outcome } = entry;
   const { host, protocol, port } = place;
@@ -310,9 +320,10 @@ function renderResult(
     message: { text: cutText(messageOf(entry, simulator), texts.message) },
     // GitHub tells alerts apart by the second only; without it, it takes them for equal or for new ones
     partialFingerprints: { 'scanmqFindingId/v1': entry.id, primaryLocationLineHash: entry.id },
+    ...(gate && entry.judgement ? judged(entry.judgement, gate) : {}),
     locations: [
       {
-        physicalLocation: { artifactLocation: { uri: uriOf(place) }, region: { startLine: 1 } },
+        physicalLocation: { artifactLocation: { uri: pathOf(place) }, region: { startLine: 1 } },
         logicalLocations: [{ name: host, kind: 'host' }],
       },
     ],
@@ -325,9 +336,25 @@ function renderResult(
       ...(score === undefined ? {} : { cvss_score: score }),
       ...(exploit === undefined ? {} : { exploit_available: exploit }),
       ...(outcome ? { compliance_result: outcome } : {}),
+      ...(entry.judgement?.broke ? { broke_gate_by: entry.judgement.criteria } : {}),
     },
   };
 }
+
+/** In the words of the specification: what it compared with, and what a rule of the ignore file decided. */
+function judged({ state, rule }: Judgement, { rules }: RenderedGate): Record<string, unknown> {
+  const ignored = rule === undefined ? undefined : rules[rule];
+  return {
+    ...(state === 'not_compared' ? {} : { baselineState: BASELINE_STATE[state] }),
+    ...(ignored
+      ? {
+          suppressions: [{ kind: 'external', status: 'accepted', justification: ignoredBecause(ignored) }],
+        }
+      : {}),
+  };
+}
+
+const BASELINE_STATE = { new: 'new', raised: 'updated', known: 'unchanged' } as const;
 
 function messageOf({ rule, place, outcome }: Entry, simulator: boolean): string {
   const { host, protocol, port } = place;
@@ -336,11 +363,4 @@ function messageOf({ rule, place, outcome }: Entry, simulator: boolean): string 
   const text = `${simulator ? '[simulated] ' : ''}${title} on ${where}. ${rule.synopsis}`.trim();
   // `[text](target)` would be a link
   return text.replaceAll('](', '] (');
-}
-
-/** Relative, as GitHub wants paths: `10.0.0.1/tcp/443`. The file does not exist; it is what alerts are sorted by. */
-function uriOf({ host, protocol, port }: Entry['place']): string {
-  // a first segment of dots would lead out of the tree
-  const segments = [/^\.+$/.test(host) ? 'unknown-host' : host, slug(protocol) || 'tcp', String(port)];
-  return segments.map((segment) => encodeURIComponent(segment)).join('/');
 }
