@@ -2,6 +2,7 @@ import type { Settings } from '@scanmq/config';
 import type { HousekeepingReport } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { GateService } from './gate-service.js';
 import type { ImportService } from './import-service.js';
 import { installCompilers } from './openapi/compilers.js';
 import { insistOnDeclarations } from './openapi/declared.js';
@@ -12,6 +13,7 @@ import type { ResultService } from './result-service.js';
 import { credentialRoutes } from './routes/credentials.js';
 import { deadLetterRoutes } from './routes/dead-letters.js';
 import { fleetRoutes } from './routes/fleet.js';
+import { gateRoutes } from './routes/gate.js';
 import { healthRoutes } from './routes/health.js';
 import { housekeepingRoutes } from './routes/housekeeping.js';
 import { importRoutes } from './routes/imports.js';
@@ -27,6 +29,7 @@ import type { WebhookService } from './webhook-service.js';
 export interface RestDeps {
   readonly service: ScanService;
   readonly results: ResultService;
+  readonly gate: GateService;
   readonly imports: ImportService;
   readonly schedules: ScheduleService;
   readonly webhooks: WebhookService;
@@ -53,6 +56,7 @@ export async function restRoutes(
     async (api) => {
       scanRoutes(api, deps.service, principal);
       resultRoutes(api, deps.results);
+      gateRoutes(api, deps.gate);
       await importRoutes(api, deps.imports, deps.settings.importMaxBytes, principal);
       fleetRoutes(api, deps.service, principal);
       deadLetterRoutes(api, deps.queue);

@@ -10,8 +10,6 @@ import {
   type Comparison,
   type ComparisonQuery,
   InvalidRequestError,
-  isTerminal,
-  parseTargets,
   type ResultsAnswer,
   type ResultsQuery,
   ScanmqError,
@@ -28,21 +26,18 @@ import {
   type FormatName,
   type HostPage,
   type QueryOptions,
-  type RenderedTask,
-  type RenderInput,
-  type Results,
   type ResultsStore,
   renderComparison,
   renderReport,
-  type ScanFacts,
   type SearchedTask,
-  toResult,
 } from '@scanmq/findings';
 import { type QueueSystem, taskDirectory } from '@scanmq/queue';
+import { type CompletedResults, renderedTask } from './completed-results.js';
 
 export interface ResultServiceDeps {
   readonly queue: QueueSystem;
   readonly store: ResultsStore;
+  readonly completed: CompletedResults;
   readonly settings: Pick<Settings, 'dataDir'>;
   readonly version: string;
   readonly now: () => Date;
@@ -108,51 +103,14 @@ const HTML = 'text/html; charset=utf-8';
 const TASK_BATCH = 50;
 
 export function createResultService(deps: ResultServiceDeps): ResultService {
-  const { queue, store } = deps;
-
-  function open(task: TaskRecord): Promise<Results> {
-    return store.open(taskDirectory(deps.settings.dataDir, task.task_id), {
-      defaultProfile: task.schema_profile,
-      extraMetadata: metadataOf(task),
-      scan: scanFactsOf(task),
-    });
-  }
-
-  /** Also what a scan had found that was stopped early; its quality says so. */
-  async function completed(taskId: string): Promise<TaskRecord> {
-    const task = await queue.tasks.get(taskId);
-    if (task.state !== 'completed' && !task.partial_results) {
-      throw new ScanmqError(
-        'invalid_state',
-        isTerminal(task.state)
-          ? `The task is ${task.state}: it has no results.`
-          : `The task is ${task.state}: results exist once it is completed.`,
-      );
-    }
-    return task;
-  }
-
-  async function openCompleted(taskId: string): Promise<{ task: TaskRecord; results: Results }> {
-    const task = await completed(taskId);
-    return { task, results: await open(task) };
-  }
-
-  async function rendered(
-    task: TaskRecord,
-    results: Results,
-    query: Pick<FormatQuery, 'filters' | 'sort'>,
-  ): Promise<RenderInput> {
-    const { total, stream } = await results.findings(query, 'all');
-    const { summary, quality } = toResult(results.facts);
-    return { task: renderedTask(task), summary, quality, total, findings: stream };
-  }
+  const { queue, store, completed } = deps;
 
   async function compared(baseTaskId: string, headTaskId: string): Promise<ComparedPair> {
     if (baseTaskId === headTaskId)
       throw new InvalidRequestError('A task cannot be compared with itself.', [
         { path: 'base_task_id', message: 'expected another task than head_task_id' },
       ]);
-    const [base, head] = await Promise.all([openCompleted(baseTaskId), openCompleted(headTaskId)]);
+    const [base, head] = await Promise.all([completed.open(baseTaskId), completed.open(headTaskId)]);
     return {
       base: { taskId: baseTaskId, results: base.results },
       head: { taskId: headTaskId, results: head.results },
@@ -182,26 +140,26 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       taskId: task.task_id,
       completedAt: task.completed_at,
       // one task whose files were cleared away must not spoil the search over all others
-      open: () => open(task).catch(() => undefined),
+      open: () => completed.resultsOf(task).catch(() => undefined),
     };
   }
 
   return {
     async results(taskId, query, options) {
-      const { results } = await openCompleted(taskId);
+      const { results } = await completed.open(taskId);
       return await results.query(query, options);
     },
 
     async streamResults(taskId, query) {
-      const { results } = await openCompleted(taskId);
+      const { results } = await completed.open(taskId);
       return await results.stream(query);
     },
 
     async document(taskId, format, query) {
-      const { task, results } = await openCompleted(taskId);
+      const { task, results } = await completed.open(taskId);
       const { mediaType, extension, write } = FORMATS[format];
       if (query.fields) results.checkFields(query.fields);
-      const input = await rendered(task, results, query);
+      const input = await completed.rendered(task, results, query);
       return {
         mediaType,
         fileName: `${taskId}.${extension}`,
@@ -214,7 +172,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     },
 
     async finding(taskId, findingId) {
-      const { results } = await openCompleted(taskId);
+      const { results } = await completed.open(taskId);
       const finding = await results.finding(findingId);
       if (!finding)
         throw new ScanmqError('not_found', `Task ${taskId} has no finding ${findingId.slice(0, 80)}.`);
@@ -222,14 +180,14 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     },
 
     async hosts(taskId, page) {
-      const { results } = await openCompleted(taskId);
+      const { results } = await completed.open(taskId);
       return await results.hosts(page);
     },
 
     async report(taskId) {
-      const { task, results } = await openCompleted(taskId);
+      const { task, results } = await completed.open(taskId);
       const [input, topPlugins, hosts, doubtful] = await Promise.all([
-        rendered(task, results, { filters: undefined, sort: REPORT_SORT }),
+        completed.rendered(task, results, { filters: undefined, sort: REPORT_SORT }),
         results.topPlugins(REPORT_PLUGINS),
         results.hosts({ limit: REPORT_HOSTS }),
         results.hosts({ limit: REPORT_HOSTS, doubtful: true }),
@@ -265,7 +223,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     },
 
     async version(taskId) {
-      const { revision, checkpoint } = await completed(taskId);
+      const { revision, checkpoint } = await completed.task(taskId);
       // another version of the program may answer in other words
       return [taskId, revision, checkpoint?.export?.sha256, deps.version].join(':');
     },
@@ -294,7 +252,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
 
     async search(params) {
       if (params.task_id === undefined) return await store.search(completedTasks(params.since), params);
-      const { task } = await openCompleted(params.task_id);
+      const { task } = await completed.open(params.task_id);
       return await store.search(only(searched(task)), params);
     },
   };
@@ -309,53 +267,4 @@ interface ComparedPair {
 
 async function* only(task: SearchedTask): AsyncGenerator<SearchedTask> {
   yield task;
-}
-
-/** What was asked of the scan: of an import only its export tells. */
-function scanFactsOf(task: TaskRecord): ScanFacts {
-  if (task.imported)
-    return {
-      scanType: undefined,
-      targets: undefined,
-      endedAs: task.imported.source === 'upload' ? 'imported' : (task.checkpoint?.ended_as ?? 'completed'),
-    };
-  return {
-    scanType: task.scan_type,
-    targets: parseTargets(task.targets),
-    endedAs: task.checkpoint?.ended_as ?? 'completed',
-  };
-}
-
-function renderedTask(task: TaskRecord): RenderedTask {
-  return {
-    task_id: task.task_id,
-    name: task.name,
-    targets: task.targets,
-    scan_type: task.scan_type,
-    scanner_pool: task.scanner_pool,
-    scanner_instance: task.scanner_instance,
-    started_at: task.started_at,
-    completed_at: task.completed_at,
-    simulator: task.simulator,
-    imported: task.imported !== null,
-  };
-}
-
-/** What the results say of the task they belong to. */
-function metadataOf(task: TaskRecord): Record<string, unknown> {
-  return {
-    task_id: task.task_id,
-    name: task.name,
-    targets: task.targets,
-    scan_type: task.scan_type,
-    scanner_pool: task.scanner_pool,
-    scanner_instance: task.scanner_instance,
-    started_at: task.started_at,
-    completed_at: task.completed_at,
-    authentication_status: task.authentication_status,
-    validation_warnings: task.validation_warnings,
-    results_summary: task.results_summary,
-    imported: task.imported,
-    simulator: task.simulator,
-  };
 }

@@ -57,12 +57,12 @@ export function createScheduleService(deps: ScheduleServiceDeps): ScheduleServic
     resume: (scheduleId) => schedules.setPaused(scheduleId, false),
 
     async run(scheduleId, { idempotencyKey, ...context }) {
-      const { request, principal } = await schedules.get(scheduleId);
+      const { request, principal, schedule_id } = await schedules.get(scheduleId);
       const run: ScheduleRun = { scheduleId, run: `now:${idempotencyKey ?? randomUUID()}` };
       try {
         const accepted = await deps.scans.submit(
           { ...request, idempotency_key: scheduleRunKey(run) },
-          { ...context, principal },
+          { ...context, principal, scheduleId: schedule_id },
         );
         const { task_id, created_at } = accepted.task;
         await scheduleRuns.note(run, { outcome: 'submitted', at: created_at, task_id });

@@ -4,6 +4,8 @@ import { createResultsStore } from '@scanmq/findings';
 import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import { buildApp } from './app.js';
+import { createCompletedResults } from './completed-results.js';
+import { createGateService } from './gate-service.js';
 import { createImportService } from './import-service.js';
 import { createPlanService } from './plan-service.js';
 import { isLoopback } from './plugins/host-guard.js';
@@ -61,9 +63,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     memoryMb: settings.resultsMemoryMb,
     threads: settings.resultsThreads,
   });
+  const completed = createCompletedResults({ queue, store, settings });
   const { app, dashboard } = await buildApp({
     service,
-    results: createResultService({ queue, store, settings, version, now }),
+    results: createResultService({ queue, store, completed, settings, version, now }),
+    gate: createGateService({ queue, store, completed, version, now }),
     imports: createImportService({ queue, registry, settings, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),

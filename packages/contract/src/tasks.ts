@@ -1,7 +1,7 @@
 /** The record of a task and what users are told of it (contract sections 1–3). */
 import { z } from 'zod';
 import { ERROR_CODE_NAMES } from './errors.js';
-import { taskIdSchema } from './ids.js';
+import { scheduleIdSchema, taskIdSchema } from './ids.js';
 import { qualitySchema } from './quality.js';
 import { prioritySchema, scanTypeSchema } from './requests.js';
 import { authenticationStatusSchema, RESULT_PROFILES, resultsSummarySchema } from './results.js';
@@ -167,6 +167,8 @@ export const taskRecordSchema = z.object({
   effective_priority: prioritySchema.nullable().default(null),
   /** Names of the target limits that its scan counts for while it runs. */
   target_limits: z.array(z.string()).default([]),
+  /** The recurring scan that submitted it. */
+  schedule_id: scheduleIdSchema.nullable().default(null),
   /** True when a simulator served this task: never to be mistaken for results of a real scanner. */
   simulator: z.boolean(),
 });

@@ -107,7 +107,11 @@ async function decide(deps: ScheduleDeps, run: DueRun, lastAttempt: boolean): Pr
     const { task } = await acceptScan(
       deps,
       { ...schedule.request, idempotency_key: scheduleRunKey(run) },
-      { principal: schedule.principal, idempotencyTtlMs: REMEMBERED_MS },
+      {
+        principal: schedule.principal,
+        scheduleId: schedule.schedule_id,
+        idempotencyTtlMs: REMEMBERED_MS,
+      },
       async () => {
         if (before && schedule.overlap === 'replace') await replace(deps, before, schedule);
       },

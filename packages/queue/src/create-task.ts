@@ -35,6 +35,7 @@ export function newTask(facts: NewTask): TaskRecord {
     state: 'queued',
     scanner_instance: null,
     credential_ref: null,
+    schedule_id: null,
     started_at: null,
     completed_at: null,
     deadline_at: null,

@@ -1,4 +1,11 @@
-import { newTaskId, newTraceId, ScanmqError, type ScanRequest, splitCredentials } from '@scanmq/contract';
+import {
+  newTaskId,
+  newTraceId,
+  ScanmqError,
+  type ScanRequest,
+  type ScheduleId,
+  splitCredentials,
+} from '@scanmq/contract';
 import { type Created, createTask, newTask } from './create-task.js';
 import { hashRequest, sealCredentials } from './credentials.js';
 import type { Queues } from './queues.js';
@@ -30,6 +37,8 @@ export interface SubmitContext {
   readonly share?: number;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
+  /** The recurring scan that it is a run of. */
+  readonly scheduleId?: ScheduleId;
   /** How long the idempotency key is remembered, where that is not up to the service. */
   readonly idempotencyTtlMs?: number;
 }
@@ -95,7 +104,7 @@ export async function submitScan(
     checkpoint: null,
     imported: null,
   });
-  const task = { ...fresh, credential_ref: reference ?? null };
+  const task = { ...fresh, credential_ref: reference ?? null, schedule_id: context.scheduleId ?? null };
   return await createTask(deps, task, {
     idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     share: context.share ?? 1,

@@ -330,7 +330,8 @@ function asksForPage(request: FastifyRequest): boolean {
   return (request.headers.accept ?? '').startsWith('text/html');
 }
 
-async function sendDownload(
+/** A file that is made while it is sent. */
+export async function sendDownload(
   reply: FastifyReply,
   { mediaType, fileName, body }: Download,
   disposition: 'inline' | 'attachment' = 'attachment',
