@@ -58,8 +58,8 @@ export interface Client {
   removeSchedule(scheduleId: string): Promise<void>;
   /** Submits the scan of a schedule now. */
   runSchedule(scheduleId: string, idempotencyKey?: string): Promise<Task>;
-  /** Anything below `/scans`, as bytes. */
-  download(path: string, query: Record<string, string>): NodeJS.ReadableStream;
+  /** Anything below `/scans`, as bytes. @param json a body; the request is a POST then. */
+  download(path: string, query: Record<string, string>, json?: object): NodeJS.ReadableStream;
 }
 
 /**
@@ -166,7 +166,10 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
           headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
         }),
       ),
-    download: (path, query) => http.stream.get(`scans/${path}`, { searchParams: query }),
+    download: (path, query, json) =>
+      json === undefined
+        ? http.stream.get(`scans/${path}`, { searchParams: query })
+        : http.stream.post(`scans/${path}`, { searchParams: query, json }),
   };
 }
 

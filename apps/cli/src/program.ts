@@ -11,6 +11,7 @@ import { PRODUCTS } from '@scanmq/simulator';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
 import { runDemo } from './commands/demo.js';
+import { runGate, scanAndJudge } from './commands/gate.js';
 import { runList } from './commands/list.js';
 import { runMcp } from './commands/mcp.js';
 import { runCompare, runImport } from './commands/results.js';
@@ -31,6 +32,7 @@ import {
   switchSchedule,
 } from './commands/schedules.js';
 import { runGateway, runSimulator, runWorker } from './commands/services.js';
+import { addGateOptions, wantsGate, wantsReports } from './gate-options.js';
 import { addOperatorCommands } from './operator-commands.js';
 import type { ProgramIo } from './program-io.js';
 import { addWebhookCommands } from './webhook-commands.js';
@@ -106,12 +108,12 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--faults', 'list the faults that its control address can switch on, and end')
     .action(exits((options) => runSimulator(io, options)));
 
-  program
+  const scan = program
     .command('scan')
-    .description('submit a scan')
+    .description('submit a scan; with options of the gate, judge it as well')
     .argument('[targets...]', 'addresses, ranges, networks or host names')
     .option('--targets <targets>', 'the same, as one text')
-    .requiredOption('--name <name>', 'name of the scan')
+    .option('--name <name>', 'name of the scan (default: what it scans)')
     .option('--description <text>', 'why this scan is made')
     .option('--pool <pool>', 'pool of scanners')
     .option('--instance <instance>', 'one instance of the pool')
@@ -122,9 +124,21 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--credential <name>', 'log in with this stored credential')
     .option('--coalesce', 'join an identical task that still waits and was submitted with this too')
     .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
+    .option('--wait', 'follow the scan until it has ended; so do the options of the gate')
+    .option('--json', 'print JSON');
+  addGateOptions(scan).action(
+    exits((targets: string[], options) =>
+      (wantsGate(options) || wantsReports(options) ? scanAndJudge : runScan)(io, client(), targets, options),
+    ),
+  );
+
+  const gate = program
+    .command('gate')
+    .description('judge a completed scan: exit code 0 passed, 1 failed, 5 could not judge')
+    .argument('<task_id>')
     .option('--wait', 'follow the scan until it has ended')
-    .option('--json', 'print JSON')
-    .action(exits((targets: string[], options) => runScan(io, client(), targets, options)));
+    .option('--json', 'print JSON');
+  addGateOptions(gate).action(exits((taskId: string, options) => runGate(io, client(), taskId, options)));
 
   program
     .command('status')

@@ -3,6 +3,7 @@ import {
   type CredentialView,
   type DeadLetter,
   type Delivery,
+  type GateFinding,
   type ResultsSummary,
   type ScannerView,
   type ScanStatus,
@@ -52,6 +53,26 @@ export function findingsTable(findings: readonly Record<string, unknown>[]): str
       safe(cves.length > 1 ? `${cves[0]} +${cves.length - 1}` : cves[0]),
     ]);
   }
+  return table.toString();
+}
+
+/** What broke a gate, one finding a row; ids are never cut, because they are copied into ignore files. */
+export function gateTable(findings: readonly GateFinding[]): string {
+  const table = new Table({
+    head: ['severity', 'host', 'port', 'plugin', 'name', 'by', 'finding_id'],
+    colWidths: [10, 18, 7, 9, 40, 20, 34],
+    style: STYLE,
+  });
+  for (const { severity, host, port, plugin_id, plugin_name, criteria, finding_id } of findings)
+    table.push([
+      PAINT[severity](severity),
+      safe(host),
+      String(port),
+      safe(plugin_id),
+      safe(plugin_name),
+      criteria.join(', '),
+      finding_id,
+    ]);
   return table.toString();
 }
 

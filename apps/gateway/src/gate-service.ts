@@ -17,6 +17,7 @@ import {
   LIMITS,
   type RuleUse,
   readGatePolicy,
+  ScanmqError,
   SEVERITY_NAMES,
   type SeverityBreakdown,
   type TaskRecord,
@@ -117,7 +118,13 @@ export function createGateService(deps: GateServiceDeps): GateService {
         throw new InvalidRequestError('A task cannot be its own baseline.', [
           { path: 'baseline', message: 'expected another task' },
         ]);
-      return { ...(await completed.open(baseline)), named: true };
+      const opened = await completed.open(baseline).catch((error: unknown) => {
+        if (!(error instanceof ScanmqError)) throw error;
+        throw new ScanmqError(error.code, `The baseline ${baseline} cannot be used: ${error.message}`, {
+          cause: error,
+        });
+      });
+      return { ...opened, named: true };
     }
     if (baseline === undefined && !policy.new_only) return undefined;
     const task = await previousTask(queue, head);

@@ -268,12 +268,13 @@ const EXPLOITED_FIELDS = ['exploited_by_malware', 'exploited_by_nessus', 'cisa-k
 /**
  * Somebody did it: CISA lists it as exploited, malware uses it, or the scanner itself went in. That code to exploit it
  * exists (`exploit_available`), or that newspapers wrote of it (`in_the_news`), says nothing of the kind.
+ * As texts, because an element that an export repeats is a list.
  */
 const KNOWN_EXPLOITED: Condition = {
   kind: 'any',
   parts: [
-    { kind: 'is', field: 'exploited_by_malware', value: true },
-    { kind: 'is', field: 'exploited_by_nessus', value: true },
+    { kind: 'text', field: 'exploited_by_malware', text: 'true' },
+    { kind: 'text', field: 'exploited_by_nessus', text: 'true' },
     { kind: 'given', field: 'cisa-known-exploited' },
     { kind: 'text', field: 'xref', text: 'CISA-KNOWN-EXPLOITED' },
   ],

@@ -1,12 +1,10 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { pipeline } from 'node:stream/promises';
 import { type ControlAction, isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
 import { asScanmqError, type Client } from '../client.js';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
 import { createProgressLine } from '../progress-line.js';
+import { saveDownload } from '../save-download.js';
 import { findingsTable, severityTable } from '../tables.js';
 
 /** How long one look may take; the service answers at once when the task ends. */
@@ -14,7 +12,8 @@ const WAIT_SECONDS = { terminal: 1, log: 2 };
 
 export interface ScanOptions {
   readonly targets?: string;
-  readonly name: string;
+  /** What it scans, when left out. */
+  readonly name?: string;
   readonly description?: string;
   readonly pool?: string;
   readonly instance?: string;
@@ -57,9 +56,10 @@ export function scanBody(
   targets: readonly string[],
   options: Omit<ScanOptions, 'idempotencyKey' | 'wait' | 'json'>,
 ): Record<string, unknown> {
+  const all = [options.targets, ...targets].filter((part) => part !== undefined).join(',');
   return {
-    targets: [options.targets, ...targets].filter((part) => part !== undefined).join(','),
-    name: options.name,
+    targets: all,
+    name: options.name ?? `Scan of ${all}`.slice(0, DEFAULT_NAME_CHARS),
     description: options.description,
     scanner_pool: options.pool,
     scanner_instance: options.instance,
@@ -72,6 +72,8 @@ export function scanBody(
     coalesce: options.coalesce,
   };
 }
+
+const DEFAULT_NAME_CHARS = 80;
 
 /** `scanmq status`. */
 export async function showStatus(
@@ -145,7 +147,7 @@ export async function follow(
   return exitCodeOf(status);
 }
 
-function exitCodeOf(status: ScanStatus): number {
+export function exitCodeOf(status: ScanStatus): number {
   return status.status === 'failed' || status.status === 'timeout' || status.status === 'cancelled'
     ? EXIT.scanFailed
     : EXIT.passed;
@@ -195,6 +197,7 @@ const FILES: Readonly<Record<string, string>> = {
   csv: 'findings',
   sarif: 'findings',
   junit: 'findings',
+  'code-quality': 'findings',
   defectdojo: 'findings',
   html: 'report',
   nessus: 'export',
@@ -214,17 +217,14 @@ async function saveFile(
     `${encodeURIComponent(taskId)}/${place}`,
     place === 'findings' ? { ...query, format } : {},
   );
+  if (output !== undefined) {
+    await saveDownload(client, download, output);
+    return EXIT.passed;
+  }
   try {
-    if (output === undefined) {
-      for await (const chunk of download) io.stdout.write(chunk);
-    } else {
-      const temporary = `${output}.part`;
-      await pipeline(download, createWriteStream(temporary));
-      await rename(temporary, output);
-    }
+    for await (const chunk of download) io.stdout.write(chunk);
     return EXIT.passed;
   } catch (error) {
-    if (output !== undefined) await rm(`${output}.part`, { force: true });
     throw asScanmqError(error, client.url);
   }
 }

@@ -11,7 +11,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { GateService } from '../gate-service.js';
 import { queryOf } from '../plugins/errors.js';
-import { sendDownload } from '../send-download.js';
+import { sendDownload } from './results.js';
 
 interface ById {
   Params: { id: string };
