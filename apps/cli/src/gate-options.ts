@@ -1,5 +1,5 @@
 /** The options of a gate, the same for `scanmq gate` and `scanmq scan`. */
-import { FAIL_ON, GATE_FORMATS, type GateFormat, ON_DOUBT } from '@scanmq/contract';
+import { FAIL_ON, type GateFormat } from '@scanmq/contract';
 import { type Command, Option } from 'commander';
 
 /** Files that a gate writes, by the option that names them. */
@@ -83,8 +83,8 @@ export function addGateOptions(command: Command): Command {
       'a task, a file of --write-baseline, or "previous": the last scan of the same schedule or targets (the default)',
     )
     .option('--ignore <file>', 'findings that do not count, each with a reason and an end (YAML or JSON)')
-    .option('--allow-incomplete', `pass when the scan cannot be judged (on_doubt: ${ON_DOUBT[1]})`)
-    .option('--sarif <file>', `write ${GATE_FORMATS[1].toUpperCase()}, for code scanning`)
+    .option('--allow-incomplete', 'pass when the scan cannot be judged (on_doubt=pass)')
+    .option('--sarif <file>', 'write SARIF, for code scanning')
     .option('--junit <file>', 'write JUnit XML, for test reports')
     .option('--code-quality <file>', 'write a Code Quality report, for GitLab')
     .option('--html <file>', 'write the report for people')

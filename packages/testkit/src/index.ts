@@ -1,4 +1,4 @@
-export { type RunningProgram, startProgram } from './program.js';
+export { type RunningProgram, runCommand, startProgram } from './program.js';
 export {
   createService,
   restClient,

@@ -8,6 +8,7 @@ import {
   isTaskId,
   isTerminal,
   parseOrThrow,
+  readGatePolicy,
   type RuleUse,
   ScanmqError,
   type ScanStatus,
@@ -75,7 +76,7 @@ export async function scanAndJudge(
     );
   if (!hasResults(status)) {
     say();
-    return isTerminal(status.status) ? EXIT.scanFailed : scanCode;
+    return scanCode;
   }
   if (!request) {
     say();
@@ -116,6 +117,8 @@ async function readRequest(io: ProgramIo, options: GateOptions): Promise<GateReq
     },
     'gate',
   );
+  // whatever is wrong with it is said before anything is scanned
+  readGatePolicy(request);
   if (known?.policy.fail_on && failLevel(known.policy.fail_on) > failLevel(request.fail_on))
     io.stderr.write(
       `scanmq: ${baseline} was written with --fail-on ${known.policy.fail_on}: findings below that look new.\n`,
