@@ -8,6 +8,8 @@ import { createService, restClient, runCommand, type TestService, until } from '
 
 let service: TestService;
 let simulator: Simulator;
+/** Its scans do not end by themselves. */
+let endless: Simulator;
 let api: ReturnType<typeof restClient>;
 let folder: string;
 const TARGET = '192.0.2.1';
@@ -15,11 +17,12 @@ const TARGET = '192.0.2.1';
 beforeAll(async () => {
   service = await createService({
     redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
+    scanners: [{}, { pool: 'slow', scanDurationMs: 600_000 }],
     env: { TARGETS_DENY: '203.0.113.0/24' },
   });
-  const [first] = service.simulators;
-  if (!first) throw new Error('no simulator');
-  simulator = first;
+  const [first, second] = service.simulators;
+  if (!first || !second) throw new Error('no simulator');
+  [simulator, endless] = [first, second];
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
   folder = await mkdtemp(join(tmpdir(), 'scanmq-exit-'));
@@ -134,8 +137,7 @@ describe('4, the service could not be reached or refused', () => {
     const refused = await command('scan', '--targets', '203.0.113.9', '--fail-on', 'high');
     expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('203.0.113.9')]);
     expect((await command('gate', 'ne_ness_20261123_152923_0a1b2c3d')).code).toBe(4);
-    simulator.setFault({ name: 'unknown_status' });
-    const { task_id } = await api.submit({ targets: TARGET, name: 'without an end' });
+    const { task_id } = await api.submit({ targets: TARGET, name: 'without an end', scanner_pool: 'slow' });
     const early = await command('gate', task_id);
     expect([early.code, early.stderr]).toEqual([4, expect.stringContaining('--wait')]);
     await api.call('POST', `/api/v1/scans/${task_id}/cancel`);
@@ -177,12 +179,9 @@ describe('5, the gate could not judge', () => {
   }, 90_000);
 
   it('when the scan was stopped early', async () => {
-    // it would go on until it is stopped
-    simulator.setFault({ name: 'unknown_status' });
-    const { task_id } = await api.submit({ targets: TARGET, name: 'stopped' });
-    await until('it runs', async () => (await api.status(task_id)).scanner_status !== null);
-    simulator.clearFaults();
-    simulator.nextExport(exportOf(2));
+    const { task_id } = await api.submit({ targets: TARGET, name: 'stopped', scanner_pool: 'slow' });
+    await until('it runs', async () => (await api.status(task_id)).scanner_status === 'running');
+    endless.nextExport(exportOf(2));
     await api.call('POST', `/api/v1/scans/${task_id}/cancel`, { keep_results: true });
     expect(await api.ended(task_id)).toMatchObject({ status: 'cancelled', partial_results: true });
     const { code, stdout } = await command('gate', task_id, '--json');
