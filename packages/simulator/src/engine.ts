@@ -122,6 +122,8 @@ const UNSTOPPABLE: ReadonlySet<ScanStatus> = new Set(['initializing', 'pausing',
 const DISCOVERY_SHARE = 0.1;
 /** A run that will be aborted without a reason lasts no longer. */
 const ABORT_AFTER_MS = 200;
+/** Hosts of which it is remembered what was found on them. */
+const REMEMBERED_HOSTS = 100_000;
 
 export function createEngine(
   settings: SimulatorSettings,
@@ -134,6 +136,7 @@ export function createEngine(
   // scans and runs share one counter on a real scanner (nessus-api.md section 4.5)
   let lastId = 50;
   let nextSample = 0;
+  const known = new Map<string, SampleHost>();
   let slotFreedAtMs = 0;
   const cloud = settings.product === 'tenable_vm';
 
@@ -217,10 +220,14 @@ export function createEngine(
     return scans.get(id);
   };
 
+  /** A host that is scanned again is the same one: only so can scans be compared. */
   function replay(name: string): ReplayedHost {
+    const before = known.get(name);
+    if (before) return { name, sample: before };
     const sample = samples[nextSample % samples.length];
     if (!sample) throw new TypeError('there are samples');
     nextSample += 1;
+    if (known.size < REMEMBERED_HOSTS) known.set(name, sample);
     return { name, sample };
   }
 

@@ -170,7 +170,7 @@ function testCase(finding: Finding, failed: boolean, ignored: IgnoreRule | undef
   const name = xmlAttribute(`${title} (${textOf(finding.plugin_id)})${place}`);
   // servers part a class name at its dots, which an address has
   const start = `<testcase name="${name}" classname="${xmlAttribute(host.replaceAll('.', '_'))}"`;
-  if (ignored) return `${start}><skipped message="${xmlAttribute(ignoredBecause(ignored))}"/></testcase>\n`;
+  if (ignored) return `${start}><skipped>${xmlText(ignoredBecause(ignored))}</skipped></testcase>\n`;
   if (!failed) return `${start}/>\n`;
   const severity = severityName(finding);
   const message = xmlAttribute(`${mark}${severity}: ${title}`);
