@@ -8,8 +8,8 @@ import {
   isTaskId,
   isTerminal,
   parseOrThrow,
-  readGatePolicy,
   type RuleUse,
+  readGatePolicy,
   ScanmqError,
   type ScanStatus,
 } from '@scanmq/contract';
