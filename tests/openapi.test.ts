@@ -187,7 +187,7 @@ const CASES: Record<string, () => Promise<readonly Case[]> | readonly Case[]> = 
         { params, query: { fields: 'host,plugin_id', filters: '{"severity":">=high"}', sort: '-severity' } },
       ],
       [200, { params, query: { custom_fields: 'host' } }],
-      ...['json', 'ndjson', 'csv', 'sarif', 'junit', 'defectdojo'].map(
+      ...['json', 'ndjson', 'csv', 'sarif', 'junit', 'code-quality', 'defectdojo'].map(
         (format): Case => [200, { params, query: { format } }],
       ),
       ...[
@@ -222,6 +222,32 @@ const CASES: Record<string, () => Promise<readonly Case[]> | readonly Case[]> = 
     [400, { params: { id: newer.task_id }, query: { cursor: 'not one of ours' } }],
     [409, { params: { id: await waiting() } }],
   ],
+  judgeScan: async () => {
+    const params = { id: newer.task_id };
+    return [
+      [200, { params }],
+      [200, { params, query: { fail_on: 'critical', max: '3', min_epss: '0.5', baseline: older.task_id } }],
+      ...['json', 'sarif', 'junit', 'code-quality', 'baseline'].map(
+        (format): Case => [200, { params, query: { format } }],
+      ),
+      [400, { params, query: { fail_on: 'none' } }],
+      [400, { params, query: { min_epss: '7' } }],
+      [400, { params, query: { baseline: newer.task_id } }],
+      [404, { params, query: { baseline: 'ne_ness_20261123_152923_0a1b2c3d' } }],
+      [409, { params: { id: await waiting() } }],
+    ];
+  },
+  judgeScanWithFiles: async () => {
+    const params = { id: newer.task_id };
+    return [
+      [200, { params }],
+      [200, { params, body: example('judgeScanWithFiles') }],
+      [200, { params, body: { baseline_findings: ['0'.repeat(32)] }, query: { format: 'sarif' } }],
+      [400, { params, body: { ignore: [{ plugin_id: '1', expires: '2026-12-20' }] } }],
+      [400, { params, body: { ignore: [{ plugin_id: '1', reason: 'for ever', expires: '2999-01-01' }] } }],
+      [409, { params: { id: await waiting() } }],
+    ];
+  },
   getReport: async () => [
     [200, { params: { id: newer.task_id } }],
     [409, { params: { id: await waiting() } }],

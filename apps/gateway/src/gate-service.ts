@@ -260,7 +260,13 @@ function answerOf(one: Case, result: GateResult): GateAnswer {
     findings_total: result.findingsTotal,
     simulator: task.simulator,
   } satisfies Omit<GateAnswer, 'message'>;
-  return { ...answer, message: messageOf(answer) };
+  return {
+    task_id: answer.task_id,
+    outcome,
+    passed: answer.passed,
+    message: messageOf(answer),
+    ...answer,
+  };
 }
 
 function reasonsOf({ task, results, policy }: Case, result: GateResult, noBaseline: boolean): GateDoubt[] {

@@ -17,6 +17,14 @@ import {
   scannerListSchema,
   scannerViewSchema,
 } from './fleet.js';
+import {
+  baselineFileSchema,
+  codeQualitySchema,
+  gateAnswerSchema,
+  gateFindingSchema,
+  gateRequestSchema,
+  ignoreRuleSchema,
+} from './gate.js';
 import { healthSchema } from './health.js';
 import { housekeepingReportSchema } from './housekeeping.js';
 import { scanImportRequestSchema } from './imports.js';
@@ -66,6 +74,12 @@ import {
 } from './webhooks.js';
 
 export const COMPONENTS = {
+  BaselineFile: baselineFileSchema,
+  CodeQualityReport: codeQualitySchema,
+  Gate: gateAnswerSchema,
+  GateFinding: gateFindingSchema,
+  GateRequest: gateRequestSchema,
+  IgnoreRule: ignoreRuleSchema,
   AbandonedScan: abandonedScanSchema,
   CancelledScan: cancelAnswerSchema,
   Comparison: comparisonSchema,

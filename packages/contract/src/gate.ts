@@ -153,6 +153,16 @@ export const gateRequestSchema = z
   });
 export type GateRequest = z.infer<typeof gateRequestSchema>;
 
+const formatFields = {
+  format: gateFormatSchema.default('json').meta({
+    description:
+      'json: the judgement; sarif, junit and code-quality: all findings, as they were judged; baseline: those that fit the criteria, as a baseline file',
+  }),
+} as const;
+/** Query of the GET, and of the POST. */
+export const gateQuerySchema = z.strictObject({ ...gateFields, ...formatFields });
+export const gateFormatQuerySchema = z.strictObject(formatFields);
+
 /** The policy as it was applied. */
 export const gatePolicySchema = z.object({
   fail_on: z.enum(FAIL_ON),
@@ -361,3 +371,14 @@ export type BaselineFile = z.infer<typeof baselineFileSchema>;
 export function failLevel(failOn: FailOn): number {
   return failOn === 'none' ? SEVERITY_NAMES.length : SEVERITY_NAMES.indexOf(failOn as SeverityName);
 }
+
+/** A report in the format "Code Quality" of GitLab. */
+export const codeQualitySchema = z.array(
+  z.object({
+    description: z.string(),
+    check_name: z.string(),
+    fingerprint: z.string(),
+    severity: z.enum(['info', 'minor', 'major', 'critical', 'blocker']),
+    location: z.object({ path: z.string(), lines: z.object({ begin: z.number().int() }) }),
+  }),
+);

@@ -154,7 +154,15 @@ export const resultsAnswerSchema = z.object({
 export type ResultsAnswer = z.infer<typeof resultsAnswerSchema>;
 
 /** What findings can be answered as: the first two by this service itself, the others are made for other programs. */
-export const FINDINGS_FORMATS = ['json', 'ndjson', 'csv', 'sarif', 'junit', 'defectdojo'] as const;
+export const FINDINGS_FORMATS = [
+  'json',
+  'ndjson',
+  'csv',
+  'sarif',
+  'junit',
+  'code-quality',
+  'defectdojo',
+] as const;
 export type FindingsFormat = (typeof FINDINGS_FORMATS)[number];
 
 /** Query of `GET /api/v1/scans/{id}/findings`, where everything is text. */
@@ -185,7 +193,7 @@ export const findingsQuerySchema = z.strictObject({
     }),
   format: z.enum(FINDINGS_FORMATS).optional().meta({
     description:
-      'Goes before Accept. csv, sarif, junit and defectdojo are whole documents: they take filters and sort, and no paging',
+      'Goes before Accept. csv, sarif, junit, code-quality and defectdojo are whole documents: they take filters and sort, and no paging',
   }),
   fail_on: z
     .enum(SEVERITY_NAMES)

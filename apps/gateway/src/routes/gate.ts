@@ -1,51 +1,90 @@
 import {
+  baselineFileSchema,
+  codeQualitySchema,
   type GateFormat,
   type GateRequest,
-  gateFields,
-  gateFormatSchema,
+  gateAnswerSchema,
+  gateFormatQuerySchema,
+  gateQuerySchema,
   gateRequestSchema,
   LIMITS,
-  parseOrThrow,
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { GateService } from '../gate-service.js';
-import { queryOf } from '../plugins/errors.js';
+import * as examples from '../openapi/examples/gate.js';
+import { operation } from '../openapi/operation.js';
+import { byTaskId } from '../openapi/params.js';
 import { sendDownload } from './results.js';
 
-interface ById {
-  Params: { id: string };
-}
-
-const formatField = {
-  format: gateFormatSchema.default('json').meta({
+const ANSWERS = {
+  200: {
     description:
-      'json: the judgement; sarif, junit and code-quality: all findings, as they were judged; baseline: those that fit the criteria, as a baseline file',
-  }),
+      'The judgement, also when the gate failed: `passed` tells; or a file in the `format` asked for',
+    schema: z.union([gateAnswerSchema, codeQualitySchema, baselineFileSchema]),
+    examples: { failed: { value: examples.FAILED } },
+    content: {
+      'application/sarif+json': { schema: { type: 'object', description: 'SARIF 2.1.0' } },
+      'application/xml': { schema: { type: 'string', description: 'JUnit' } },
+    },
+    headers: ['Content-Disposition'],
+  },
 } as const;
-const gateQuerySchema = z.strictObject({ ...gateFields, ...formatField });
-const formatQuerySchema = z.strictObject(formatField);
 
 /** The gate (contract section 5). POST takes what comes from files besides: known findings and rules. */
 export function gateRoutes(app: FastifyInstance, service: GateService): void {
-  app.get<ById>('/scans/:id/gate', async (request, reply) => {
-    const { format, ...policy } = queryOf(gateQuerySchema, request);
-    return await answer(reply, request.params.id, policy, format);
-  });
-
-  app.post<ById>('/scans/:id/gate', { bodyLimit: LIMITS.gateBodyBytes }, async (request, reply) => {
-    const { format } = queryOf(formatQuerySchema, request);
-    const policy = parseOrThrow(gateRequestSchema, request.body ?? {});
-    return await answer(reply, request.params.id, policy, format);
-  });
+  const api = app.withTypeProvider<ZodTypeProvider>();
 
   async function answer(
     reply: FastifyReply,
     taskId: string,
     policy: GateRequest,
     format: GateFormat,
-  ): Promise<unknown> {
+  ): Promise<z.output<typeof gateAnswerSchema> | FastifyReply> {
     if (format === 'json') return await service.judge(taskId, policy);
     return await sendDownload(reply, await service.document(taskId, policy, format));
   }
+
+  api.get(
+    '/scans/:id/gate',
+    {
+      schema: operation({
+        operationId: 'judgeScan',
+        tag: 'results',
+        summary: 'Judge a scan for a pipeline',
+        description:
+          'Whether its findings let a build pass. A finding breaks the gate by any of the criteria. A scan that did not see everything and breaks nothing could not be judged, and does not pass unless `on_doubt` says so.',
+        params: byTaskId,
+        querystring: gateQuerySchema,
+        answers: ANSWERS,
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request, reply) => {
+      const { format, ...policy } = request.query;
+      return await answer(reply, request.params.id, policy, format);
+    },
+  );
+
+  api.post(
+    '/scans/:id/gate',
+    {
+      bodyLimit: LIMITS.gateBodyBytes,
+      schema: operation({
+        operationId: 'judgeScanWithFiles',
+        tag: 'results',
+        summary: 'Judge a scan, with an ignore file or a baseline file',
+        description: `As the GET, with the policy in the body, and what comes from files: rules that leave findings out, each with a reason and an end at most ${LIMITS.ignoreDays} days ahead, and ids of findings that are known. Nothing is changed by it.`,
+        params: byTaskId,
+        querystring: gateFormatQuerySchema,
+        body: gateRequestSchema,
+        bodyOptional: true,
+        examples: { ignore: { value: examples.WITH_IGNORE } },
+        answers: ANSWERS,
+        problems: ['not_found', 'invalid_state', 'invalid_export'],
+      }),
+    },
+    async (request, reply) => await answer(reply, request.params.id, request.body, request.query.format),
+  );
 }

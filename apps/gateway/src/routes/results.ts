@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import {
+  codeQualitySchema,
   comparisonRouteQuerySchema,
   comparisonSchema,
   defectDojoSchema,
@@ -62,7 +63,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
         answers: {
           200: {
             description: 'Findings that match',
-            schema: z.union([resultsAnswerSchema, defectDojoSchema]),
+            schema: z.union([resultsAnswerSchema, defectDojoSchema, codeQualitySchema]),
             examples: { high: { summary: 'Severity high and above', value: examples.FINDINGS } },
             content: {
               'application/x-ndjson': {
