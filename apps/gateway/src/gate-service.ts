@@ -260,13 +260,9 @@ function answerOf(one: Case, result: GateResult): GateAnswer {
     findings_total: result.findingsTotal,
     simulator: task.simulator,
   } satisfies Omit<GateAnswer, 'message'>;
-  return {
-    task_id: answer.task_id,
-    outcome,
-    passed: answer.passed,
-    message: messageOf(answer),
-    ...answer,
-  };
+  const { task_id, passed, ...rest } = answer;
+  // the sentence near the top, for whoever reads it as it comes
+  return { task_id, passed, message: messageOf(answer), ...rest };
 }
 
 function reasonsOf({ task, results, policy }: Case, result: GateResult, noBaseline: boolean): GateDoubt[] {

@@ -19,6 +19,7 @@ import { type Finding, severityOf } from './finding.js';
 import { cutText } from './formats/clean-text.js';
 import { complianceOf, cvesOf, placeOf, scoreOf, textOf, titleOf } from './formats/finding-text.js';
 import { coverFindings } from './ignore-rules.js';
+import type { Judgement } from './judgement.js';
 import { createFindingReader } from './rows.js';
 import { conditionSql, createParams, type ParamList, type Storage } from './sql.js';
 
@@ -53,16 +54,6 @@ export interface GateResult {
   readonly ruleFindings: readonly number[];
   /** Criteria of the policy for which no finding has a value. */
   readonly notAvailable: readonly GateCriterion[];
-}
-
-/** What the gate says of one finding. */
-export interface Judgement {
-  readonly criteria: readonly GateCriterion[];
-  /** It counts against the limit: a criterion fits, and it is neither known nor left out. */
-  readonly broke: boolean;
-  readonly state: 'new' | 'raised' | 'known' | 'not_compared';
-  /** Place of the rule that leaves it out. */
-  readonly rule: number | undefined;
 }
 
 /** Places of findings with what the gate says of each; findings that it does not measure are not among them. */

@@ -1,7 +1,7 @@
 /** What every output format and report is made from. */
 import type { GateAnswer, HostQuality, IgnoreRule, Quality, ResultsSummary } from '@scanmq/contract';
 import type { Finding } from './finding.js';
-import type { Judgement } from './gate.js';
+import type { Judgement } from './judgement.js';
 
 /** The task behind the results, as far as a reader of them wants to know. */
 export interface RenderedTask {

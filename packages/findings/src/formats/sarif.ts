@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflateRaw } from 'node:zlib';
 import { type Finding, severityOf } from '../finding.js';
-import type { Judgement } from '../gate.js';
+import type { Judgement } from '../judgement.js';
 import type { RenderedGate, RenderedTask, RenderInput } from '../render-input.js';
 import { cleanText, cutText, slug, toJson } from './clean-text.js';
 import { complianceOf, isPassed, pathOf, placeOf, scoreOf, severityName, textOf } from './finding-text.js';
