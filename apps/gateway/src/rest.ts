@@ -2,6 +2,7 @@ import type { Settings } from '@scanmq/config';
 import type { HousekeepingReport } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { EventHub } from './event-hub.js';
 import type { GateService } from './gate-service.js';
 import type { ImportService } from './import-service.js';
 import { installCompilers } from './openapi/compilers.js';
@@ -12,6 +13,7 @@ import { installUnchanged } from './plugins/unchanged.js';
 import type { ResultService } from './result-service.js';
 import { credentialRoutes } from './routes/credentials.js';
 import { deadLetterRoutes } from './routes/dead-letters.js';
+import { eventRoutes } from './routes/events.js';
 import { fleetRoutes } from './routes/fleet.js';
 import { gateRoutes } from './routes/gate.js';
 import { healthRoutes } from './routes/health.js';
@@ -28,6 +30,7 @@ import type { WebhookService } from './webhook-service.js';
 
 export interface RestDeps {
   readonly service: ScanService;
+  readonly events: EventHub;
   readonly results: ResultService;
   readonly gate: GateService;
   readonly imports: ImportService;
@@ -55,6 +58,7 @@ export async function restRoutes(
   await rest.register(
     async (api) => {
       scanRoutes(api, deps.service, principal);
+      eventRoutes(api, deps.events);
       resultRoutes(api, deps.results);
       gateRoutes(api, deps.gate);
       await importRoutes(api, deps.imports, deps.settings.importMaxBytes, principal);

@@ -55,6 +55,8 @@ export interface ScanServiceDeps {
 export interface ScanService {
   submit(request: ScanRequest, context: SubmitContext): Promise<{ submission: Submission; task: ScanStatus }>;
   status(taskId: string): Promise<ScanStatus>;
+  /** A record as users are told of it now. */
+  describe(task: TaskRecord): Promise<ScanStatus>;
   /** As `status`, but not before the task has ended or the time is over. */
   waitForEnd(
     taskId: string,
@@ -189,6 +191,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
       };
     },
 
+    describe: (task) => describe(task),
     status: async (taskId) => describe(await queue.tasks.get(taskId)),
 
     async waitForEnd(taskId, waitMs, gone, onLook) {

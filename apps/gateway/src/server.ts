@@ -5,6 +5,7 @@ import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import { buildApp } from './app.js';
 import { createCompletedResults } from './completed-results.js';
+import { createEventHub } from './event-hub.js';
 import { createGateService } from './gate-service.js';
 import { createImportService } from './import-service.js';
 import { createPlanService } from './plan-service.js';
@@ -59,6 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     applyLimits: () => core.applyLimits(),
     now,
   });
+  const events = await createEventHub({ queue, describe: (task) => service.describe(task), log });
   const store = await createResultsStore({
     memoryMb: settings.resultsMemoryMb,
     threads: settings.resultsThreads,
@@ -68,6 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     service,
     results: createResultService({ queue, store, completed, settings, version, now }),
     gate: createGateService({ queue, store, completed, version, now }),
+    events,
     imports: createImportService({ queue, registry, settings, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
@@ -85,6 +88,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function close(): Promise<void> {
     // requests that wait for a task answer now, or closing would take as long as they may wait
     waiter.close();
+    // and streams end: whoever follows goes on elsewhere, or here when we are back
+    events.close();
     // a connection whose answer goes out after closing began would otherwise be kept for the next request
     const idle = setInterval(() => app.server.closeIdleConnections(), 50);
     await app.close();

@@ -3,6 +3,7 @@ export * from './components.js';
 export * from './credentials.js';
 export * from './dead-letters.js';
 export * from './errors.js';
+export * from './events.js';
 export * from './fleet.js';
 export * from './gate.js';
 export * from './health.js';

@@ -70,6 +70,19 @@ export const LIMITS = {
   /** How long a plan can be carried out, seconds. */
   planSeconds: 600,
 
+  /** Events kept of one task; of progress the newest only, where nothing else happened in between. */
+  taskEvents: 300,
+  /** How long those of an ended task are kept, milliseconds: whoever comes back later gets a snapshot. */
+  endedTaskEventsMs: 24 * 3_600_000,
+  /** Hosts in an event of progress: those that are being scanned, then those that are done. */
+  progressHosts: 50,
+  /** Between two signs of life in a stream of events, milliseconds: proxies end what is silent for longer. */
+  eventHeartbeatMs: 15_000,
+  /** How long a client waits before it asks for a broken stream again, milliseconds. */
+  eventRetryMs: 2_000,
+  /** What may wait for a client that reads too slowly, bytes; then its stream is ended, and it resumes by id. */
+  eventBufferBytes: 1024 * 1024,
+
   /** Recurring scans that may exist at once; their list is answered whole. */
   schedules: 1_000,
   /** Shortest and longest time between two runs of a schedule with an interval. */

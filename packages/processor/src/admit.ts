@@ -1,5 +1,6 @@
 /** Calls tasks out of the waiting room when something has changed: a slot is free, a scanner is back, a limit was raised. */
 import type { Logger } from '@scanmq/observability';
+import { waitNews } from '@scanmq/queue';
 import { type AssignDeps, assign } from './assign.js';
 import { lookAtFleet } from './fleet.js';
 
@@ -70,7 +71,7 @@ async function admitPool(deps: AdmitDeps, pool: string): Promise<void> {
       // shown to whoever asks why it waits
       if (task.waiting_for?.reason !== reason)
         await deps.queue.tasks
-          .update(task.task_id, { waiting_for: assignment.waitingFor })
+          .update(task.task_id, { waiting_for: assignment.waitingFor }, { news: [waitNews(reason)] })
           .catch(() => undefined);
       continue;
     }

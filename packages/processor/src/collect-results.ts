@@ -35,6 +35,7 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
         targets: ctx.task.imported ? undefined : parseTargets(ctx.task.targets),
         endedAs: ctx.checkpoint().ended_as ?? 'completed',
       });
+      await ctx.note(`Fetched the export of scan ${scanId}: ${bytes} bytes.`);
       await ctx.save({ export: { bytes, sha256 } });
       return { ...result, warnings: [...result.warnings, ...foreignRun(ctx, result.runUuid)] };
     } catch (error) {
@@ -42,7 +43,7 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
       if (!(error instanceof ScannerError) || tries >= EXPORTS) throw error;
       if (error.code !== 'export_failed' && error.code !== 'invalid_export') throw error;
       ctx.log.warn({ event: 'export.again', reason: error.message, tries }, 'asking for a new export');
-      await ctx.note(`Export ${tries} of ${EXPORTS} is not usable: ${error.message}`);
+      await ctx.note(`Export ${tries} of ${EXPORTS} is not usable: ${error.message}`, error.code);
       await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), ctx.signal);
     }
   }

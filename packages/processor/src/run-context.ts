@@ -1,8 +1,14 @@
 import type { Settings } from '@scanmq/config';
-import { type Checkpoint, type InstanceKey, ScannerError, type TaskRecord } from '@scanmq/contract';
+import {
+  type Checkpoint,
+  type ErrorCode,
+  type InstanceKey,
+  ScannerError,
+  type TaskRecord,
+} from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem, TaskChange } from '@scanmq/queue';
-import type { Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
+import type { HostState, Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
 import { sleep } from './interruption.js';
 import type { TargetPolicy } from './target-policy.js';
 
@@ -53,12 +59,15 @@ export interface RunContext {
   save(change: Partial<Checkpoint>): Promise<void>;
   /** Changes other fields of the record; refused like `save`. */
   update(change: TaskChange): Promise<void>;
-  /** Publishes progress (0–100, never falling) and the scanner's own word, on change only. */
-  report(progressPercent: number, scannerStatus: string): Promise<void>;
+  /** Publishes progress (0–100, never falling), the scanner's own word and how far each host is, on change only. */
+  report(progressPercent: number, scannerStatus: string, hosts?: readonly HostState[]): Promise<void>;
   /** Waits until the next look is due, or somebody wants something else of the task. */
   nap(ms: number): Promise<void>;
-  /** A line in the job's log on the dashboard. */
-  note(line: string): Promise<void>;
+  /**
+   * A line in the job's log on the dashboard, and for those who follow the task. Our own words only.
+   * @param code of the error that it tells of.
+   */
+  note(line: string, code?: ErrorCode): Promise<void>;
 }
 
 /** A scan that was launched is waited for longer than one that was not: giving it up wastes up to a day. */

@@ -61,7 +61,11 @@ export async function endRun(run: Run, thrown: unknown): Promise<ScanJobOutcome>
 
 /** Gives the job to another worker, first in the queue; the scan goes on, no attempt is used up. */
 async function handOver({ deps, job, token, task, runToken, ctx }: Run): Promise<never> {
-  await deps.queue.tasks.update(task.task_id, { run_token: null }, { runToken });
+  await deps.queue.tasks.update(
+    task.task_id,
+    { run_token: null },
+    { runToken, news: [{ type: 'log', message: 'The worker is being stopped; it hands the task over.' }] },
+  );
   if (job.opts.priority) await job.changePriority({ priority: 0 });
   await job.moveToWait(token);
   ctx.log.info({ event: 'run.handed_over' }, 'job handed over');
@@ -88,16 +92,17 @@ async function stopAndEnd(run: Run, kind: 'cancel' | 'deadline'): Promise<ScanJo
     ctx.log.warn({ event: 'scan.stop_failed', err: error }, 'the scan could not be stopped on the scanner');
   }
   if (kind === 'cancel') {
+    await ctx.note(`Asked to cancel; ${how}.`);
     await end(run, 'cancelled', stop, {
       ...results,
       error: { code: 'cancelled', message: cancelMessage(requested?.reason ?? ''), retryable: false },
     });
     ctx.log.info({ event: 'task.cancelled', how }, 'task cancelled');
-    await ctx.note(`Cancelled; ${how}.`);
     return { outcome: 'cancelled' };
   }
   const message = timeoutMessage(task, how);
   const error = new ScanmqError('timeout', message);
+  await ctx.note(message, 'timeout');
   await end(run, 'timeout', stop, {
     ...results,
     error: { code: 'timeout', message, retryable: false },
@@ -153,7 +158,7 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
     { event: again ? 'attempt.failed' : 'task.failed', code: error.code, attempt, err: error },
     again ? 'attempt failed, another follows' : 'task failed',
   );
-  await ctx.note(`${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`);
+  await ctx.note(`${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`, error.code);
   if (again) {
     const next = await planNextAttempt(run, error);
     await deps.queue.tasks.transition(

@@ -1,10 +1,18 @@
 /** One run: a worker's go at a task, from owning it to its results. */
+import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoint, type InstanceKey, ScanmqError, type TaskRecord } from '@scanmq/contract';
 import type { IngestResult } from '@scanmq/findings';
-import { nextGeneration, type ScanJobData, type ScanJobOutcome, type TaskChange } from '@scanmq/queue';
+import {
+  nextGeneration,
+  type ScanJobData,
+  type ScanJobOutcome,
+  type TaskChange,
+  type TaskNews,
+} from '@scanmq/queue';
 import type { Job } from 'bullmq';
 import { collectResults } from './collect-results.js';
 import { findOrCreateScan } from './create-scan.js';
+import { hostProgress } from './host-progress.js';
 import { collectImport, recordOfImport } from './import-results.js';
 import { Interruption, type Interrupts } from './interruption.js';
 import { launchScan } from './launch-scan.js';
@@ -57,12 +65,22 @@ export async function openRun(input: RunInput): Promise<Run> {
     waiting_for: null,
     simulator: task.simulator || ((await health.get(instanceKey))?.simulator ?? false),
   };
+  const assigned: TaskNews = {
+    type: 'log',
+    message: begin.scanner_instance === null ? 'Reading of the file begins.' : `Assigned to ${instanceKey}.`,
+  };
   if (task.state === 'queued')
-    await tasks.transition(task.task_id, 'running', { ...begin, error: null }, { runToken });
+    await tasks.transition(
+      task.task_id,
+      'running',
+      { ...begin, error: null },
+      { runToken, news: [assigned] },
+    );
   else await tasks.update(task.task_id, begin, { runToken });
 
   const log = deps.log.child({ task_id: task.task_id, trace_id: task.trace_id, instance: instanceKey });
   let shown = { progress: task.progress, status: task.scanner_status };
+  let hostsShown = hostProgress([]);
   // the limit of a scan (24 days) is below what a timer of Node can hold
   const timer = setTimeout(
     () => interrupts.interrupt('deadline'),
@@ -84,17 +102,30 @@ export async function openRun(input: RunInput): Promise<Run> {
       await tasks.update(task.task_id, { checkpoint: next, crashes: 0 }, { runToken });
       checkpoint = next;
     },
-    async report(progressPercent, status) {
+    async report(progressPercent, status, hosts) {
       const progress = Math.max(shown.progress, Math.floor(progressPercent));
-      if (progress === shown.progress && status === shown.status) return;
+      const further = progress !== shown.progress || status !== shown.status;
+      const hostsNow = hosts === undefined ? hostsShown : hostProgress(hosts);
+      if (!further && isDeepStrictEqual(hostsNow, hostsShown)) return;
       shown = { progress, status };
-      await tasks.update(task.task_id, { progress, scanner_status: status }, { runToken });
-      await job.updateProgress({ percent: progress, scanner_status: status, instance: instanceKey });
+      hostsShown = hostsNow;
+      await tasks.update(task.task_id, further ? { progress, scanner_status: status } : {}, {
+        runToken,
+        news: [{ type: 'progress', progress: { progress, scanner_status: status, ...hostsNow } }],
+      });
+      // the dashboard shows no hosts
+      if (further)
+        await job.updateProgress({ percent: progress, scanner_status: status, instance: instanceKey });
     },
     update: async (change) => await tasks.update(task.task_id, change, { runToken }),
     nap: (ms) => interrupts.nap(ms, signal),
-    note: async (line) => {
+    note: async (line, code) => {
       await job.log(`${deps.now().toISOString()} ${line}`);
+      await tasks.tell(
+        task.task_id,
+        { type: 'log', message: line, ...(code === undefined ? {} : { code }) },
+        { runToken },
+      );
     },
   });
   return {
@@ -110,6 +141,7 @@ export async function openRun(input: RunInput): Promise<Run> {
 export async function performRun(run: Run): Promise<ScanJobOutcome> {
   const { deps, job, task, ctx, crashes, runToken } = run;
   ctx.log.info({ event: 'run.begun', attempt: job.attemptsMade + 1, crashes }, 'run begun');
+  if (crashes > 0) await ctx.note('The worker before ended without a word; another goes on with the task.');
   if (crashes >= deps.settings.maxCrashes) {
     throw new ScanmqError(
       'crashed_repeatedly',
@@ -122,6 +154,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
   if (latest.deadline_at !== null && Date.parse(latest.deadline_at) <= deps.now().getTime())
     throw new Interruption('deadline');
   const { summary, ...verdict } = task.imported ? await collectImport(ctx, task.imported) : await scan(ctx);
+  await ctx.note(`Stored: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
   await noteCleanup(deps, task, 'completed');
   const finished = await deps.queue.tasks.transition(
     task.task_id,
@@ -141,7 +174,6 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
   if (!task.imported)
     await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
   ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
-  await ctx.note(`Completed: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
   return { outcome: 'completed', total_findings: summary.total_findings };
 }
 

@@ -5,7 +5,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isTerminal, type ScanmqError, type TaskRecord } from '@scanmq/contract';
-import { cancelMessage, mayHaveScan, reopenTask, type ScanJobOutcome, type TaskChange } from '@scanmq/queue';
+import {
+  cancelMessage,
+  mayHaveScan,
+  reopenTask,
+  type ScanJobOutcome,
+  type TaskChange,
+  type TaskNews,
+} from '@scanmq/queue';
 import { DelayedError, UnrecoverableError } from 'bullmq';
 import { type Assignment, assign } from './assign.js';
 import { failureOf, withFailure } from './failure.js';
@@ -233,18 +240,18 @@ async function endUnassigned(
     },
     again ? 'no scanner took the task, another attempt follows' : 'no scanner can take the task',
   );
-  await job.log(
-    `${deps.now().toISOString()} ${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`,
-  );
+  const line = `${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`;
+  await job.log(`${deps.now().toISOString()} ${line}`);
+  const news: readonly TaskNews[] = [{ type: 'log', message: line, code: error.code }];
   if (again) {
-    await deps.queue.tasks.update(task.task_id, { ...facts, run_token: null }, { runToken });
+    await deps.queue.tasks.update(task.task_id, { ...facts, run_token: null }, { runToken, news });
     throw error;
   }
   const ended = await deps.queue.tasks.transition(
     task.task_id,
     'failed',
     { ...facts, run_token: null, completed_at: deps.now().toISOString() },
-    { runToken },
+    { runToken, news },
   );
   return await repeatOutcome(deps, ended);
 }

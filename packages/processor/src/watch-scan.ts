@@ -21,7 +21,7 @@ export async function watchScan(ctx: RunContext, scanId: number): Promise<void> 
     const run = ourRun(ctx, scan);
     if (run && ctx.checkpoint().history_id === undefined) await ctx.save({ history_id: run.historyId });
     const { status, statusClass } = run ?? scan;
-    await ctx.report(Math.min(PROGRESS_WHILE_RUNNING, scan.progressPercent), status);
+    await ctx.report(Math.min(PROGRESS_WHILE_RUNNING, scan.progressPercent), status, scan.hosts);
     if (run && statusClass === 'terminal') {
       if (status !== 'completed') throw endedEarly(ctx, status);
       await ctx.save({ ended_as: status });

@@ -9,7 +9,7 @@
   KEYS[5] sealed credentials, or the record key again when there are none
   KEYS[6] rounds of fairness of the task's queue (hash: v, f:<principal>)
   KEYS[7] task to join, or the record key again when it may join none
-  KEYS[8] change log (stream)
+  KEYS[8] change log (stream)    KEYS[9] events of the task (list)
   ARGV[1] task id                ARGV[2] request hash
   ARGV[3] life of the idempotency key, milliseconds; 0 = there is no key
   ARGV[4] score in the indexes: creation time, milliseconds
@@ -17,7 +17,9 @@
   ARGV[6] principal              ARGV[7] its share
   ARGV[8] life of the key to join by, milliseconds; 0 = it may join none
   ARGV[9] prefix of the record keys
-  ARGV[10…] fields and values of the record
+  ARGV[10] channel of changes    ARGV[11] now, JSON
+  ARGV[12] events kept
+  ARGV[13…] fields and values of the record
 
   Returns {'created', round}, or {'known', task id, request hash, 'replayed' or 'joined'}.
 ]]
@@ -47,7 +49,7 @@ local served = tonumber(redis.call('HGET', KEYS[6], 'v')) or 0
 local own = tonumber(redis.call('HGET', KEYS[6], 'f:' .. ARGV[6])) or 0
 local place = math.max(served, own)
 redis.call('HSET', KEYS[6], 'f:' .. ARGV[6], place + 1 / tonumber(ARGV[7]))
-redis.call('HSET', KEYS[1], unpack(ARGV, 10))
+redis.call('HSET', KEYS[1], unpack(ARGV, 13))
 redis.call('HSET', KEYS[1], 'fair_round', math.floor(place))
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[4], ARGV[1])
@@ -55,4 +57,5 @@ if ARGV[5] ~= '' then
   redis.call('SET', KEYS[5], ARGV[5])
 end
 redis.call('XADD', KEYS[8], 'MAXLEN', '~', 50000, '*', 'task', ARGV[1], 'state', 'queued')
+publish(ARGV[10], ARGV[1], addState(KEYS[1], KEYS[9], ARGV[12], 'queued', 'null', ARGV[11]), 'queued', true)
 return { 'created', math.floor(place) }

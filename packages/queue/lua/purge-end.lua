@@ -5,9 +5,10 @@
   KEYS[1] record (hash)          KEYS[2] index by creation
   KEYS[3…8] indexes of the states
   KEYS[9] sealed credentials     KEYS[10] bindings (hash)     KEYS[11] change log (stream)
+  KEYS[12] events of the task (list)
   ARGV[1] task id
 ]]
-redis.call('DEL', KEYS[1], KEYS[9])
+redis.call('DEL', KEYS[1], KEYS[9], KEYS[12])
 redis.call('ZREM', KEYS[2], ARGV[1])
 for i = 3, 8 do
   redis.call('ZREM', KEYS[i], ARGV[1])

@@ -17,9 +17,49 @@ export const controlMessageSchema = z.discriminatedUnion('action', [
  */
 export type ControlMessage = z.infer<typeof controlMessageSchema>;
 
-export const changeMessageSchema = z.object({ task_id: z.string(), state: taskStateSchema });
-/** A task has changed its state. */
+export const changeMessageSchema = z.object({
+  task_id: z.string(),
+  /** Id of its newest event. */
+  event: z.number(),
+  state: taskStateSchema,
+  /** Whether its state has changed; otherwise something else was told of it. */
+  changed: z.boolean(),
+});
+/** Something has happened to a task; published by the step in which it happened (`lua/task-events.lua`). */
 export type ChangeMessage = z.infer<typeof changeMessageSchema>;
+
+/**
+ * Lets any number of parts of a process listen to a channel on one connection, which is opened for the first of them.
+ * @returns adds a listener; what that returns takes it away again.
+ */
+export function shared<T>(
+  open: (onMessage: (message: T) => void) => Promise<() => void>,
+): (onMessage: (message: T) => void) => Promise<() => void> {
+  const listeners = new Set<(message: T) => void>();
+  let opened: Promise<() => void> | undefined;
+  return async (onMessage) => {
+    // one function given twice listens twice
+    const listener = (message: T): void => onMessage(message);
+    listeners.add(listener);
+    opened ??= open((message) => {
+      for (const listening of listeners) listening(message);
+    });
+    const connection = opened;
+    const stop = (): void => {
+      listeners.delete(listener);
+      if (listeners.size > 0 || opened !== connection) return;
+      opened = undefined;
+      void connection.then((close) => close()).catch(() => undefined);
+    };
+    try {
+      await connection;
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    return stop;
+  };
+}
 
 /**
  * Listens to a channel on a connection of its own, which is opened again whenever it breaks. What was published

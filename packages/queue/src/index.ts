@@ -25,6 +25,7 @@ export {
   WEBHOOK_QUEUE,
 } from './keys.js';
 export type { TaskPage } from './list-tasks.js';
+export { oneAtATime } from './one-at-a-time.js';
 export type { OperatorStates } from './operator-states.js';
 export { effectivePriority } from './priority.js';
 export { type PoolPace, waitMinutes } from './queue-status.js';
@@ -51,11 +52,12 @@ export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';
 export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './task-control.js';
+export type { EventPage, TaskEvents } from './task-events.js';
 export { taskDirectory } from './task-file.js';
 export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
-export { NotOwnerError, type TaskChange, type TaskStore } from './task-store.js';
+export { NotOwnerError, type TaskChange, type TaskNews, type TaskStore } from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
-export type { WaitingRoom } from './waiting-room.js';
+export { type WaitingRoom, waitNews } from './waiting-room.js';
 export {
   type AttemptOutcome,
   type WebhookDeliveries,

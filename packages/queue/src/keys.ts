@@ -25,11 +25,13 @@ export interface Keys {
   readonly planSecret: string;
   /** Channel for cancel requests to whichever process runs the task. */
   readonly control: string;
-  /** Channel that tells of each change of state. */
+  /** Channel that tells of each event of each task. */
   readonly changes: string;
   /** Stream of every change of state, and of removals. */
   readonly log: string;
   record(taskId: string): string;
+  /** What happened to a task, the oldest first; see `lua/task-events.lua`. */
+  events(taskId: string): string;
   byState(state: TaskState): string;
   idempotency(principal: string, key: string): string;
   /** Task that waits and was submitted with `coalesce`; @param hash of principal and request. */
@@ -95,6 +97,7 @@ export function createKeys(prefix: string): Keys {
     changes: `${own}changes`,
     log: `${own}log`,
     record: (taskId) => `${own}record:${taskId}`,
+    events: (taskId) => `${own}events:${taskId}`,
     byState: (state) => `${own}state:${state}`,
     // hashed: a key of any length and content, of any principal, cannot collide with another
     idempotency: (principal, key) =>

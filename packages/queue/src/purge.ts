@@ -55,6 +55,7 @@ export async function purgeTask(
       keys.credentials(taskId),
       keys.bindings,
       keys.log,
+      keys.events(taskId),
     ],
     [taskId],
   );

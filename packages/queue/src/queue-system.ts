@@ -19,6 +19,7 @@ import {
   changeMessageSchema,
   controlMessageSchema,
   listen,
+  shared,
 } from './control.js';
 import type { Created } from './create-task.js';
 import { type CredentialBox, createCredentialBox } from './credentials.js';
@@ -46,6 +47,7 @@ import {
   resumeTask,
   retryTask,
 } from './task-control.js';
+import { createTaskEvents, type TaskEvents } from './task-events.js';
 import { createTaskIndex } from './task-index.js';
 import { createTaskLog, type TaskLog } from './task-log.js';
 import { createTaskStore, type TaskStore } from './task-store.js';
@@ -133,8 +135,12 @@ export interface QueueSystem {
   applyLimits(pools: readonly PoolShape[]): Promise<void>;
   /** @returns stops listening. */
   listenControl(onMessage: (message: ControlMessage) => void): Promise<() => void>;
-  /** @returns stops listening. */
+  /** What happened to each task, for whoever follows it. */
+  readonly events: TaskEvents;
+  /** Told of every change of state. @returns stops listening. */
   listenChanges(onMessage: (message: ChangeMessage) => void): Promise<() => void>;
+  /** Told of every event of every task, on the same connection. @returns stops listening. */
+  listenEvents(onMessage: (message: ChangeMessage) => void): Promise<() => void>;
   close(): Promise<void>;
 }
 
@@ -186,6 +192,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
   const webhooks = createWebhookStore({ redis, keys, log, key: settings.credentialsKey, now });
   const deliveries = createWebhookDeliveries({ redis, keys, queue: queues.webhooks, webhooks, now });
+  const listenEvents = shared<ChangeMessage>((onMessage) =>
+    listen(redis, keys.changes, changeMessageSchema, onMessage, (error) => onError('redis', error)),
+  );
   const pace = recentlyKnown((pool) => poolPace(statusDeps, pool));
 
   return {
@@ -253,8 +262,12 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     applyLimits: (pools) => queues.applyLimits(pools),
     listenControl: (onMessage) =>
       listen(redis, keys.control, controlMessageSchema, onMessage, (error) => onError('redis', error)),
+    events: createTaskEvents(redis, keys),
     listenChanges: (onMessage) =>
-      listen(redis, keys.changes, changeMessageSchema, onMessage, (error) => onError('redis', error)),
+      listenEvents((message) => {
+        if (message.changed) onMessage(message);
+      }),
+    listenEvents,
     async close() {
       await queues.close();
       redis.disconnect();

@@ -38,7 +38,7 @@ export async function reopenTask(tasks: TaskStore, task: TaskRecord): Promise<Ta
       scanner_instance: null,
       checkpoint: usable ? task.checkpoint : nextGeneration(task),
     },
-    { cause: 'retry' },
+    { cause: 'retry', news: [{ type: 'log', message: 'Somebody asked to run it again.' }] },
   );
 }
 

@@ -4,9 +4,14 @@ import type { Redis } from 'ioredis';
 
 type Script = (redis: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
-/** A script by file name, sent once by text and afterwards by its SHA-1 (ioredis `defineCommand`). */
-function script(file: string): Script {
-  const lua = readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8');
+const textOf = (file: string): string => readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8');
+
+/**
+ * A script by file name, sent once by text and afterwards by its SHA-1 (ioredis `defineCommand`).
+ * @param shared file with functions that it uses.
+ */
+function script(file: string, shared?: string): Script {
+  const lua = `${shared === undefined ? '' : textOf(shared)}${textOf(file)}`;
   const command = `scanmq:${file}`;
   const defined = new WeakSet<Redis>();
   return async (redis, keys, args) => {
@@ -20,8 +25,8 @@ function script(file: string): Script {
   };
 }
 
-export const createTaskScript = script('create-task');
-export const changeTaskScript = script('change-task');
+export const createTaskScript = script('create-task', 'task-events');
+export const changeTaskScript = script('change-task', 'task-events');
 export const beginRunScript = script('begin-run');
 export const beginPurgeScript = script('purge-begin');
 export const endPurgeScript = script('purge-end');

@@ -11,7 +11,7 @@ import type { ControlMessage } from './control.js';
 import type { CredentialBox } from './credentials.js';
 import type { Queues } from './queues.js';
 import { reopenTask } from './retry.js';
-import type { TaskStore } from './task-store.js';
+import type { TaskNews, TaskStore } from './task-store.js';
 import type { WaitingRoom } from './waiting-room.js';
 
 export interface ControlDeps {
@@ -60,7 +60,11 @@ export async function cancelScan(
   }
   const requested = { at: deps.now().toISOString(), reason, by, keep_results: keepResults };
   // The flag first: a worker that takes the job in this moment sees it before it does anything.
-  await deps.tasks.update(taskId, { cancel_requested: requested });
+  await deps.tasks.update(
+    taskId,
+    { cancel_requested: requested },
+    { news: [log(`${by} asks to cancel it.`)] },
+  );
   const job = await deps.queues.forTask(task).getJob(taskId);
   const state = await job?.getState();
   if (!mayHaveScan(task) && state !== 'active') {
@@ -92,6 +96,8 @@ export async function cancelScan(
   );
 }
 
+const log = (message: string): TaskNews => ({ type: 'log', message });
+
 /** What a cancelled task says of itself. */
 export function cancelMessage(reason: string): string {
   return reason === '' ? 'The task was cancelled.' : `The task was cancelled: ${reason}`;
@@ -105,7 +111,11 @@ export function cancelMessage(reason: string): string {
 export async function pauseTask(deps: ControlDeps, taskId: string, by: string): Promise<ControlAnswer> {
   const task = await openTask(deps, taskId, 'pause');
   if (task.pause_requested === null)
-    await deps.tasks.update(taskId, { pause_requested: { at: deps.now().toISOString(), by } });
+    await deps.tasks.update(
+      taskId,
+      { pause_requested: { at: deps.now().toISOString(), by } },
+      { news: [log(`${by} asks to pause it.`)] },
+    );
   await deps.tell({ action: 'wake', task_id: taskId });
   return {
     task_id: taskId,
@@ -127,7 +137,7 @@ export async function resumeTask(deps: ControlDeps, taskId: string): Promise<Con
   if (task.pause_requested === null) {
     throw new ScanmqError('invalid_state', 'Nobody paused this task, so there is nothing to resume.');
   }
-  await deps.tasks.update(taskId, { pause_requested: null });
+  await deps.tasks.update(taskId, { pause_requested: null }, { news: [log('It is to go on.')] });
   if (task.state === 'queued') await deps.waitingRoom.call(task);
   await deps.tell({ action: 'wake', task_id: taskId });
   return {

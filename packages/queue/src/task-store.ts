@@ -1,5 +1,9 @@
 import {
+  type ErrorCode,
   isTaskId,
+  LIMITS,
+  type LogEvent,
+  type ProgressEvent,
   ScanmqError,
   statesLeadingTo,
   TASK_STATES,
@@ -10,7 +14,6 @@ import {
   taskRecordSchema,
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
-import type { ChangeMessage } from './control.js';
 import { type Keys, queueNameOf } from './keys.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
@@ -36,12 +39,19 @@ export interface TaskStoreOptions {
   readonly now?: () => Date;
 }
 
+/** Something for those who follow the task; changes of its state are told without being asked for. */
+export type TaskNews =
+  | { readonly type: 'log'; readonly message: string; readonly code?: ErrorCode }
+  | { readonly type: 'progress'; readonly progress: Omit<ProgressEvent, 'at'> };
+
 export interface ChangeOptions {
   /** Only if this run owns the task. @see NotOwnerError */
   readonly runToken?: string;
   readonly cause?: TransitionCause;
   /** Only from one of these states; any that the table allows when left out. */
   readonly from?: readonly TaskState[];
+  /** Told in the same step, before the change of state. */
+  readonly news?: readonly TaskNews[];
 }
 
 export interface CreateOptions {
@@ -74,6 +84,10 @@ export interface TaskStore {
   transition(taskId: string, to: TaskState, change: TaskChange, options?: ChangeOptions): Promise<TaskRecord>;
   /** Changes fields of a task that has not ended. Throws as `transition`. */
   update(taskId: string, change: TaskChange, options?: ChangeOptions): Promise<void>;
+  /** Tells those who follow a task something. Nobody is told by a run that does not own it any more. */
+  tell(taskId: string, news: TaskNews, options?: Pick<ChangeOptions, 'runToken'>): Promise<void>;
+  /** A task with the id of its newest event: of one moment. */
+  withPosition(taskId: string): Promise<{ readonly task: TaskRecord; readonly position: number } | undefined>;
   /**
    * Makes a run the owner of its task; not begun when there is nothing left to run.
    * @param lock BullMQ's lock of the job, as the run holds it.
@@ -95,6 +109,13 @@ export interface TaskStore {
 }
 
 const ALL_STATES = TASK_STATES.join(',');
+const ANY_STATE: readonly TaskState[] = [];
+
+function eventOf(news: TaskNews, at: string): LogEvent | ProgressEvent {
+  return news.type === 'log'
+    ? { at, message: news.message, code: news.code ?? null }
+    : { at, ...news.progress };
+}
 
 /** How long a waiting task may be joined; one that waits longer is not what a new request means. */
 const COALESCE_MS = 7 * 24 * 3_600_000;
@@ -147,19 +168,31 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     expected: readonly TaskState[],
     to: TaskState | undefined,
     fields: TaskChange,
-    runToken: string | undefined,
+    { runToken, news = [] }: Pick<ChangeOptions, 'runToken' | 'news'>,
   ): Promise<void> {
+    const at = now();
     const answer = asTexts(
       await changeTaskScript(
         redis,
-        [keys.record(taskId), ...TASK_STATES.map((state) => keys.byState(state)), keys.log],
+        [
+          keys.record(taskId),
+          ...TASK_STATES.map((state) => keys.byState(state)),
+          keys.log,
+          keys.events(taskId),
+        ],
         [
           taskId,
-          `,${expected.join(',')},`,
+          expected.length === 0 ? '' : `,${expected.join(',')},`,
           runToken ?? '',
           to ?? '',
-          now().getTime(),
+          at.getTime(),
           ALL_STATES,
+          keys.changes,
+          JSON.stringify(at.toISOString()),
+          LIMITS.taskEvents,
+          LIMITS.endedTaskEventsMs,
+          news.length,
+          ...news.flatMap((one) => [one.type, JSON.stringify(eventOf(one, at.toISOString()))]),
           ...encode(fields),
         ],
       ),
@@ -203,6 +236,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             // the hash of the request is keyed, and two principals must not learn of each other's tasks
             coalesce ? keys.coalesce(`${record.principal}:${record.request_hash}`) : recordKey,
             keys.log,
+            keys.events(record.task_id),
           ],
           [
             record.task_id,
@@ -214,6 +248,9 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             share,
             coalesce ? COALESCE_MS : 0,
             keys.recordPrefix,
+            keys.changes,
+            JSON.stringify(record.created_at),
+            LIMITS.taskEvents,
             'task_id',
             JSON.stringify(record.task_id),
             'state',
@@ -246,19 +283,31 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       });
     },
 
-    async transition(taskId, to, fields, { runToken, cause, from } = {}) {
+    async transition(taskId, to, fields, { cause, from, ...options } = {}) {
       const allowed = statesLeadingTo(to, cause).filter((state) => from?.includes(state) ?? true);
-      await change(taskId, allowed, to, fields, runToken);
-      await redis.publish(
-        keys.changes,
-        JSON.stringify({ task_id: taskId, state: to } satisfies ChangeMessage),
-      );
+      await change(taskId, allowed, to, fields, options);
       await copyToFile(taskId);
       return await get(taskId);
     },
 
-    async update(taskId, fields, { runToken } = {}) {
-      await change(taskId, ['queued', 'running'], undefined, fields, runToken);
+    async update(taskId, fields, options = {}) {
+      await change(taskId, ['queued', 'running'], undefined, fields, options);
+    },
+
+    async tell(taskId, news, { runToken } = {}) {
+      try {
+        await change(taskId, ANY_STATE, undefined, {}, { ...(runToken && { runToken }), news: [news] });
+      } catch (error) {
+        const gone = error instanceof ScanmqError && error.code === 'not_found';
+        if (!gone && !(error instanceof NotOwnerError)) throw error;
+      }
+    },
+
+    async withPosition(taskId) {
+      if (!isTaskId(taskId)) return undefined;
+      const fields = await redis.hgetall(keys.record(taskId));
+      const task = decode(fields);
+      return task && { task, position: Number(fields.events ?? 0) };
     },
 
     async beginRun(taskId, runToken, attempt, lock) {

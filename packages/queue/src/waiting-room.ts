@@ -9,7 +9,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { jobPriority } from './priority.js';
 import type { Queues } from './queues.js';
-import type { TaskStore } from './task-store.js';
+import type { TaskNews, TaskStore } from './task-store.js';
 
 export interface WaitingRoom {
   /** Notes what a task waits for. Called after its job was delayed: whoever calls it must find it so. */
@@ -31,6 +31,11 @@ export interface WaitingRoom {
   countBefore(pool: string, priority: number): Promise<number>;
   /** Place among those that wait here, from 0; null for one that does not. */
   place(task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>): Promise<number | null>;
+}
+
+/** What those who follow a task are told when it has to wait for something. */
+export function waitNews(reason: string): TaskNews {
+  return { type: 'log', message: `Waits: ${reason}.` };
 }
 
 export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, queues: Queues): WaitingRoom {
@@ -55,7 +60,7 @@ export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, qu
           .hset(keys.parkedBlockers(pool), taskId, blocker);
       await entering.exec();
       if (task.waiting_for?.reason !== waitingFor.reason)
-        await tasks.update(taskId, { waiting_for: waitingFor });
+        await tasks.update(taskId, { waiting_for: waitingFor }, { news: [waitNews(waitingFor.reason)] });
     },
     async earlier(task, blockers) {
       for (const blocker of blockers) {

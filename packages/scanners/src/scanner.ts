@@ -4,7 +4,7 @@
  * which rejects with the reason of the signal.
  */
 import type { Readable } from 'node:stream';
-import type { InstanceKey, ScanCredentials, ScannerProbe } from '@scanmq/contract';
+import type { InstanceKey, ScanCredentials, ScannerProbe, SeverityName } from '@scanmq/contract';
 
 /** Idle: never launched. Active: the scanner still works on it, or holds state for it (paused). */
 export type ScanStatusClass = 'idle' | 'active' | 'terminal';
@@ -41,6 +41,16 @@ export interface ScanRun {
   readonly statusClass: ScanStatusClass;
 }
 
+/** One host of a run, as far as the scanner has come with it. */
+export interface HostState {
+  /** As the scanner calls it: never to be shown without `hostLabel`. */
+  readonly name: string;
+  /** 0–100. */
+  readonly progressPercent: number;
+  /** What was found so far; null where the scanner does not tell. */
+  readonly found: Readonly<Record<SeverityName, number>> | null;
+}
+
 /** A scan in detail, of the run asked for. */
 export interface ScanSnapshot {
   readonly scanId: number;
@@ -50,6 +60,8 @@ export interface ScanSnapshot {
   /** 0–100 over the hosts that the scanner lists; may fall between two polls (nessus-api.md section 5). */
   readonly progressPercent: number;
   readonly hostsSeen: number;
+  /** The same hosts one by one; none where the scanner does not tell while the run goes on. */
+  readonly hosts: readonly HostState[];
   readonly runs: readonly ScanRun[];
   /** Warnings of the scanner about this scan, for example a licence limit. */
   readonly notes: readonly string[];

@@ -2,7 +2,9 @@
  * Answers of a scanner, decoded leniently: lists are `null` when empty, numbers are sometimes texts, switches sometimes
  * numbers, and parts may be missing, depending on end point and release (nessus-api.md section 0, rules 4 and 5).
  */
+import { SEVERITY_NAMES, type SeverityName } from '@scanmq/contract';
 import { z } from 'zod';
+import type { HostState } from '../scanner.js';
 
 export const number = z.union([
   z.number(),
@@ -60,6 +62,12 @@ export const scanListSchema = z.object({
 });
 
 const host = z.object({
+  hostname: text.catch(''),
+  critical: orNull(number),
+  high: orNull(number),
+  medium: orNull(number),
+  low: orNull(number),
+  info: orNull(number),
   scanprogresscurrent: orNull(number),
   scanprogresstotal: orNull(number),
   progress: orNull(z.string()),
@@ -116,14 +124,45 @@ export function errorText(body: string): string {
 export function progressPercent(details: ScanDetails): number {
   let current = 0;
   let total = 0;
-  for (const { scanprogresscurrent, scanprogresstotal, progress } of details.hosts) {
-    const [, a, b] = /^(\d+)-(\d+)\//.exec(progress ?? '') ?? [];
-    const hostTotal = scanprogresstotal ?? (b === undefined ? 0 : Number(b));
-    if (hostTotal <= 0) continue;
-    total += hostTotal;
-    current += Math.min(hostTotal, Math.max(0, scanprogresscurrent ?? (a === undefined ? 0 : Number(a))));
+  for (const host of details.hosts) {
+    const checks = checksOf(host);
+    current += checks.current;
+    total += checks.total;
   }
   return total === 0 ? 0 : (current / total) * 100;
+}
+
+/** How far a host is, on the scale that the scanner chose for it; 0 of 0 where it does not say. */
+function checksOf({ scanprogresscurrent, scanprogresstotal, progress }: ScanDetails['hosts'][number]): {
+  readonly current: number;
+  readonly total: number;
+} {
+  const [, a, b] = /^(\d+)-(\d+)\//.exec(progress ?? '') ?? [];
+  const total = Math.max(0, scanprogresstotal ?? (b === undefined ? 0 : Number(b)));
+  const current = scanprogresscurrent ?? (a === undefined ? 0 : Number(a));
+  return { current: Math.min(total, Math.max(0, current)), total };
+}
+
+/** Each host by itself, in the order of the scanner. */
+export function hostStates(details: ScanDetails): readonly HostState[] {
+  return details.hosts.map((host) => {
+    const { current, total } = checksOf(host);
+    return {
+      name: host.hostname,
+      progressPercent: total === 0 ? 0 : (current / total) * 100,
+      found: foundOn(host),
+    };
+  });
+}
+
+function foundOn(host: ScanDetails['hosts'][number]): HostState['found'] {
+  const found: Partial<Record<SeverityName, number>> = {};
+  for (const name of SEVERITY_NAMES) {
+    const count = host[name];
+    if (count === null || count === undefined) return null;
+    found[name] = Math.max(0, Math.floor(count));
+  }
+  return { critical: 0, high: 0, medium: 0, low: 0, info: 0, ...found };
 }
 
 /** Warnings of the scanner about a scan; its form is not settled (nessus-api.md section 4.5). */

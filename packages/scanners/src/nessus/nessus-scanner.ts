@@ -6,6 +6,7 @@ import { type Connection, createConnection } from './connection.js';
 import { createControl } from './control.js';
 import { createScanMaker } from './create-scan.js';
 import {
+  hostStates,
   noteTexts,
   parseJson,
   progressPercent,
@@ -144,6 +145,7 @@ async function getScan(
     statusClass: statusClass(status),
     progressPercent: status === 'completed' ? 100 : progressPercent(details),
     hostsSeen: details.hosts.length,
+    hosts: hostStates(details),
     runs,
     notes: noteTexts(details.notes),
   };

@@ -1,7 +1,7 @@
 import { ScannerError } from '@scanmq/contract';
 import type { z } from 'zod';
 import type { Connection } from '../nessus/connection.js';
-import { noteTexts, parseJson, scanDetailsSchema } from '../nessus/decode.js';
+import { hostStates, noteTexts, parseJson, scanDetailsSchema } from '../nessus/decode.js';
 import { statusClass } from '../nessus/words.js';
 import type { ScanRun, ScanSnapshot } from '../scanner.js';
 import { historySchema, latestStatusSchema, progressSchema } from './decode.js';
@@ -93,6 +93,7 @@ export async function getScan(
       name: '',
       progressPercent: Math.min(100, Math.max(0, told?.progress ?? 0)),
       hostsSeen: 0,
+      hosts: [],
       notes: [],
     };
   }
@@ -102,6 +103,7 @@ export async function getScan(
     name: details?.info?.name ?? '',
     progressPercent: status === 'completed' ? 100 : 0,
     hostsSeen: details?.hosts.length ?? 0,
+    hosts: details ? hostStates(details) : [],
     notes: noteTexts(details?.notes),
   };
 }
