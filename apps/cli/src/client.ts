@@ -10,13 +10,16 @@ import {
   comparisonSchema,
   controlAnswerSchema,
   ERROR_CODES,
+  LIMITS,
   problemSchema,
   type ResultsAnswer,
   resultsAnswerSchema,
+  type ScanEvent,
   ScanmqError,
   type ScanStatus,
   type Schedule,
   type ScheduleList,
+  scanEventSchema,
   scanStatusSchema,
   scheduleListSchema,
   scheduleSchema,
@@ -24,10 +27,20 @@ import {
   type TaskList,
   taskListSchema,
 } from '@scanmq/contract';
+import { createParser } from 'eventsource-parser';
 import got, { type Got, RequestError } from 'got';
 import { z } from 'zod';
 
 export type Task = ScanStatus & { idempotent_replay: boolean };
+
+export interface StreamOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called when something comes, if only a sign of life. */
+  readonly onAlive?: () => void;
+}
+
+/** Nothing came for so long, not even a sign of life: the connection is dead. */
+const SILENCE_MS = 3 * LIMITS.eventHeartbeatMs;
 
 /** What the client commands need of the REST API. */
 export interface Client {
@@ -35,6 +48,11 @@ export interface Client {
   submit(body: Record<string, unknown>): Promise<Task>;
   /** @param waitSeconds the service holds the answer until the task has ended, or this long. */
   status(taskId: string, waitSeconds?: number): Promise<ScanStatus>;
+  /**
+   * What happens to a task, from the beginning or after an event. Ends when the service ends the stream: with the task, or
+   * when it is being stopped.
+   */
+  events(taskId: string, lastEventId: string | undefined, options: StreamOptions): AsyncIterable<ScanEvent>;
   list(query: Record<string, string>): Promise<TaskList>;
   findings(taskId: string, query: Record<string, string>): Promise<ResultsAnswer>;
   findingLines(taskId: string, query: Record<string, string>): NodeJS.ReadableStream;
@@ -101,6 +119,7 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
         scanStatusSchema,
         http.get(`scans/${encodeURIComponent(taskId)}`, { searchParams: { wait: waitSeconds ?? 0 } }),
       ),
+    events: (taskId, lastEventId, options) => streamEvents(http, url, taskId, lastEventId, options),
     list: (query) => ask(taskListSchema, http.get('scans', { searchParams: query })),
     findings: (taskId, query) =>
       ask(
@@ -171,6 +190,47 @@ export function createClient(env: Readonly<Record<string, string | undefined>>):
         ? http.stream.get(`scans/${path}`, { searchParams: query })
         : http.stream.post(`scans/${path}`, { searchParams: query, json }),
   };
+}
+
+async function* streamEvents(
+  http: Got,
+  url: string,
+  taskId: string,
+  lastEventId: string | undefined,
+  { signal, onAlive }: StreamOptions,
+): AsyncGenerator<ScanEvent> {
+  const stream = http.stream.get(`scans/${encodeURIComponent(taskId)}/events`, {
+    headers: {
+      accept: 'text/event-stream',
+      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+    },
+    timeout: { connect: 5_000, response: SILENCE_MS, socket: SILENCE_MS },
+    retry: { limit: 0 },
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const events: ScanEvent[] = [];
+  const parser = createParser({
+    onEvent({ id, event, data }) {
+      // a newer service may tell of more than we know
+      const parsed = scanEventSchema.safeParse({ id: Number(id), type: event, data: parseBody(data) });
+      if (parsed.success) events.push(parsed.data);
+    },
+  });
+  const text = new TextDecoder();
+  try {
+    for await (const chunk of stream) {
+      const type = stream.response?.headers['content-type'] ?? '';
+      if (!type.startsWith('text/event-stream'))
+        throw new ScanmqError('internal', `${url} answers the request for events with something else.`);
+      onAlive?.();
+      parser.feed(text.decode(chunk, { stream: true }));
+      yield* events.splice(0);
+    }
+  } catch (error) {
+    throw asScanmqError(error, url);
+  } finally {
+    stream.destroy();
+  }
 }
 
 const taskSchema = scanStatusSchema.extend({ idempotent_replay: submissionSchema.shape.idempotent_replay });

@@ -6,4 +6,6 @@ export const EXIT = {
   scanFailed: 3,
   unreachable: 4,
   couldNotJudge: 5,
+  /** Ctrl-C: 128 and the number of SIGINT, as shells have it. */
+  interrupted: 130,
 } as const;

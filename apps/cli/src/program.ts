@@ -19,6 +19,7 @@ import {
   cancelScan,
   controlScan,
   FILE_FORMATS,
+  PATIENCE_SECONDS,
   printResults,
   runScan,
   showStatus,
@@ -41,6 +42,8 @@ export const VERSION: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
+const PATIENCE = `wait this long for a service that is away (default: ${PATIENCE_SECONDS})`;
+
 /** The `scanmq` command; `run` answers with the exit code of the process. */
 export function createProgram(io: ProgramIo): { run(args: readonly string[]): Promise<number> } {
   let exitCode = 0;
@@ -61,7 +64,8 @@ export function createProgram(io: ProgramIo): { run(args: readonly string[]): Pr
       `
 Services read their settings from the environment or .env (see .env.example); client commands talk to SCANMQ_URL
 (http://127.0.0.1:8835). Exit codes: 0 passed, 1 the gate failed, 2 usage, 3 the scan failed, timed out or was
-cancelled, 4 the service could not be reached or refused, 5 the gate could not judge.`,
+cancelled, 4 the service could not be reached or refused, 5 the gate could not judge, 130 following was stopped by
+Ctrl-C and the scan goes on.`,
     );
 
   program
@@ -124,7 +128,11 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .option('--credential <name>', 'log in with this stored credential')
     .option('--coalesce', 'join an identical task that still waits and was submitted with this too')
     .option('--idempotency-key <key>', 'repeating the command with the same key starts no second scan')
-    .option('--wait', 'follow the scan until it has ended; so do the options of the gate')
+    .option(
+      '--wait',
+      'follow the scan until it has ended; so do the options of the gate. Ctrl-C cancels it, twice leaves it running',
+    )
+    .option('--patience <seconds>', PATIENCE, toNumber)
     .option('--json', 'print JSON');
   addGateOptions(scan).action(
     exits((targets: string[], options) =>
@@ -137,6 +145,7 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .description('judge a completed scan: exit code 0 passed, 1 failed, 5 could not judge')
     .argument('<task_id>')
     .option('--wait', 'follow the scan until it has ended')
+    .option('--patience <seconds>', PATIENCE, toNumber)
     .option('--json', 'print JSON');
   addGateOptions(gate).action(exits((taskId: string, options) => runGate(io, client(), taskId, options)));
 
@@ -144,7 +153,8 @@ cancelled, 4 the service could not be reached or refused, 5 the gate could not j
     .command('status')
     .description('show one task')
     .argument('<task_id>')
-    .option('--wait', 'follow the scan until it has ended')
+    .option('--wait', 'follow the scan until it has ended; Ctrl-C stops following')
+    .option('--patience <seconds>', PATIENCE, toNumber)
     .option('--json', 'print JSON')
     .action(exits((taskId: string, options) => showStatus(io, client(), taskId, options)));
 

@@ -35,7 +35,8 @@ export interface TestService {
   readonly env: Readonly<Record<string, string>>;
   /** Writes `scanners.yaml` anew; the programs read it by themselves. */
   rewriteScanners(change: (document: ScannersDocument) => void): Promise<void>;
-  startGateway(): Promise<{ url: string; program: RunningProgram }>;
+  /** @param env settings of this one, for example the PORT of one that was killed. */
+  startGateway(env?: Readonly<Record<string, string>>): Promise<{ url: string; program: RunningProgram }>;
   startWorker(): Promise<RunningProgram>;
   /** Ends every program and simulator, and removes the directory. */
   close(): Promise<void>;
@@ -130,8 +131,8 @@ export async function createService(options: ServiceOptions): Promise<TestServic
       change(document);
       await write();
     },
-    async startGateway() {
-      const program = startProgram(['gateway'], env);
+    async startGateway(own = {}) {
+      const program = startProgram(['gateway'], { ...env, ...own });
       programs.push(program);
       const { url } = await program.event('gateway.listening');
       return { url: String(url), program };

@@ -26,19 +26,20 @@ import {
 import type { ProgramIo } from '../program-io.js';
 import { saveDownload } from '../save-download.js';
 import { gateTable } from '../tables.js';
-import { describe, exitCodeOf, followToEnd, type ScanOptions, scanBody } from './scans.js';
+import { describe, exitCodeOf, followUnlessLeft, type ScanOptions, scanBody } from './scans.js';
 
 /** `scanmq gate`. */
 export async function runGate(
   io: ProgramIo,
   client: Client,
   taskId: string,
-  options: GateOptions & { readonly wait?: boolean; readonly json?: boolean },
+  options: GateOptions & { readonly wait?: boolean; readonly patience?: number; readonly json?: boolean },
 ): Promise<number> {
   const request = await readRequest(io, options);
   const status = options.wait
-    ? await followToEnd(io, client, taskId, options.json === true)
+    ? await followUnlessLeft(io, client, taskId, options)
     : await client.status(taskId);
+  if (status === undefined) return EXIT.interrupted;
   if (!isTerminal(status.status))
     throw new ScanmqError(
       'invalid_state',
@@ -61,12 +62,14 @@ export async function scanAndJudge(
   options: ScanOptions & GateOptions,
 ): Promise<number> {
   const request = wantsGate(options) ? await readRequest(io, options) : undefined;
-  const { task_id: taskId } = await client.submit({
+  const task = await client.submit({
     ...scanBody(targets, options),
     idempotency_key: options.idempotencyKey,
   });
+  const taskId = task.task_id;
   if (!options.json) io.stdout.write(`${taskId}\n`);
-  const status = await followToEnd(io, client, taskId, options.json === true);
+  const status = await followUnlessLeft(io, client, taskId, { ...options, submitted: task });
+  if (status === undefined) return EXIT.interrupted;
   const scanCode = exitCodeOf(status);
   const say = (gate?: GateAnswer): void =>
     void io.stdout.write(

@@ -2,13 +2,17 @@ import { createInterface } from 'node:readline';
 import { type ControlAction, isTerminal, type ScanStatus, SEVERITY_NAMES } from '@scanmq/contract';
 import { asScanmqError, type Client } from '../client.js';
 import { EXIT } from '../exit-codes.js';
+import { type FollowTaskOptions, followTask } from '../follow-task.js';
+import { cancelOnCtrlC, farewell, leaveOnCtrlC } from '../interrupt.js';
 import type { ProgramIo } from '../program-io.js';
-import { createProgressLine } from '../progress-line.js';
+import { createProgressLine, isLive, NO_PROGRESS } from '../progress-line.js';
 import { saveDownload } from '../save-download.js';
 import { findingsTable, severityTable } from '../tables.js';
 
-/** How long one look may take; the service answers at once when the task ends. */
-const WAIT_SECONDS = { terminal: 1, log: 2 };
+/** How often place in the queue and estimate are looked up, milliseconds. */
+const REFRESH_MS = { terminal: 5_000, log: 15_000 };
+/** How long a service that is away is waited for, seconds. */
+export const PATIENCE_SECONDS = 120;
 
 export interface ScanOptions {
   readonly targets?: string;
@@ -25,6 +29,7 @@ export interface ScanOptions {
   readonly coalesce?: boolean;
   readonly idempotencyKey?: string;
   readonly wait?: boolean;
+  readonly patience?: number;
   readonly json?: boolean;
 }
 
@@ -48,13 +53,13 @@ export async function runScan(
     return EXIT.passed;
   }
   if (!options.json) io.stdout.write(`${task.task_id}\n`);
-  return await follow(io, client, task.task_id, options);
+  return await follow(io, client, task.task_id, { ...options, submitted: task });
 }
 
 /** What a scan is asked for with; fields that are undefined are left out on the way. */
 export function scanBody(
   targets: readonly string[],
-  options: Omit<ScanOptions, 'idempotencyKey' | 'wait' | 'json'>,
+  options: Omit<ScanOptions, 'idempotencyKey' | 'wait' | 'patience' | 'json'>,
 ): Record<string, unknown> {
   const all = [options.targets, ...targets].filter((part) => part !== undefined).join(',');
   return {
@@ -80,7 +85,7 @@ export async function showStatus(
   io: ProgramIo,
   client: Client,
   taskId: string,
-  options: { wait?: boolean; json?: boolean },
+  options: { wait?: boolean; patience?: number; json?: boolean },
 ): Promise<number> {
   if (options.wait) return await follow(io, client, taskId, options);
   const status = await client.status(taskId);
@@ -115,7 +120,18 @@ export async function controlScan(
   return EXIT.passed;
 }
 
-/** Follows a task to its end: a live line on a terminal, a line per change elsewhere. */
+export interface FollowOptions {
+  readonly json?: boolean;
+  /** How long a service that is away is waited for, seconds. */
+  readonly patience?: number;
+  /** The task as this command has just submitted it: then Ctrl-C cancels it. */
+  readonly submitted?: ScanStatus;
+}
+
+/**
+ * Follows a task to its end: a live view on a terminal, a line per change elsewhere.
+ * @returns the task; as it was known last when the signal was aborted.
+ */
 export async function followToEnd(
   io: ProgramIo,
   client: Client,
@@ -123,16 +139,25 @@ export async function followToEnd(
   quiet: boolean,
   signal?: AbortSignal,
 ): Promise<ScanStatus> {
-  const line = createProgressLine(io.stderr);
+  const line = quiet ? NO_PROGRESS : createProgressLine(io);
   try {
-    for (;;) {
-      const status = await client.status(taskId, io.stderr.isTTY ? WAIT_SECONDS.terminal : WAIT_SECONDS.log);
-      if (!quiet) line.show(status);
-      if (isTerminal(status.status) || signal?.aborted) return status;
-    }
+    return await followTask(client, taskId, line, taskOptions(io, {}, signal));
   } finally {
     line.end();
   }
+}
+
+function taskOptions(
+  { stderr, env }: ProgramIo,
+  { patience = PATIENCE_SECONDS, submitted }: FollowOptions,
+  signal: AbortSignal | undefined,
+): FollowTaskOptions {
+  return {
+    signal,
+    patienceMs: patience * 1_000,
+    refreshMs: isLive(stderr, env) ? REFRESH_MS.terminal : REFRESH_MS.log,
+    ...(submitted === undefined ? {} : { known: submitted }),
+  };
 }
 
 /** Follows a task to its end and prints what came of it. */
@@ -140,11 +165,38 @@ export async function follow(
   io: ProgramIo,
   client: Client,
   taskId: string,
-  options: { json?: boolean },
+  options: FollowOptions,
 ): Promise<number> {
-  const status = await followToEnd(io, client, taskId, options.json === true);
+  const status = await followUnlessLeft(io, client, taskId, options);
+  if (status === undefined) return EXIT.interrupted;
   io.stdout.write(options.json ? `${JSON.stringify(status)}\n` : describe(status));
   return exitCodeOf(status);
+}
+
+/**
+ * Follows a task to its end, or until Ctrl-C says otherwise.
+ * @returns undefined when somebody stopped following it, and was told how to go on.
+ */
+export async function followUnlessLeft(
+  io: ProgramIo,
+  client: Client,
+  taskId: string,
+  options: FollowOptions,
+): Promise<ScanStatus | undefined> {
+  const line = options.json ? NO_PROGRESS : createProgressLine(io);
+  // also where nothing else is shown, somebody presses it at a terminal
+  const say = options.json ? (text: string) => void io.stderr.write(`${text}\n`) : line.note;
+  const ctrlC = options.submitted ? cancelOnCtrlC(client, taskId, say) : leaveOnCtrlC();
+  let status: ScanStatus;
+  try {
+    status = await followTask(client, taskId, line, taskOptions(io, options, ctrlC.left));
+  } finally {
+    ctrlC.close();
+    line.end();
+  }
+  if (isTerminal(status.status) || !ctrlC.left.aborted) return status;
+  io.stderr.write(`${farewell(taskId)}\n`);
+  return undefined;
 }
 
 export function exitCodeOf(status: ScanStatus): number {
