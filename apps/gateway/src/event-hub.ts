@@ -34,8 +34,10 @@ export interface EventHub {
    * @returns ends following.
    */
   follow(taskId: string, lastId: number | undefined, follower: Follower): () => void;
+  /** Followers, of whatever task. */
+  readonly streams: number;
   /** Tasks that somebody follows. */
-  readonly size: number;
+  readonly topics: number;
   close(): void;
 }
 
@@ -116,7 +118,10 @@ export async function createEventHub(deps: EventHubDeps): Promise<EventHub> {
         if (topic.followings.size === 0 && topics.get(taskId) === topic) topics.delete(taskId);
       };
     },
-    get size() {
+    get streams() {
+      return [...topics.values()].reduce((sum, { followings }) => sum + followings.size, 0);
+    },
+    get topics() {
       return topics.size;
     },
     close() {

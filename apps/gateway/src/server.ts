@@ -10,6 +10,7 @@ import { createGateService } from './gate-service.js';
 import { createImportService } from './import-service.js';
 import { createPlanService } from './plan-service.js';
 import { isLoopback } from './plugins/host-guard.js';
+import { installSilentConnections } from './plugins/silent-connections.js';
 import { createResultService } from './result-service.js';
 import { createScanService } from './scan-service.js';
 import { createScheduleService } from './schedule-service.js';
@@ -82,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     version,
     log,
   });
+  const endSilentConnections = installSilentConnections(app);
   core.onFleetChange(() => dashboard.refresh());
   monitor.start();
 
@@ -91,7 +93,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // and streams end: whoever follows goes on elsewhere, or here when we are back
     events.close();
     // a connection whose answer goes out after closing began would otherwise be kept for the next request
-    const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+    const idle = setInterval(() => {
+      app.server.closeIdleConnections();
+      endSilentConnections();
+    }, 50);
     await app.close();
     clearInterval(idle);
     await store.close();

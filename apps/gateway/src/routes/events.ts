@@ -1,7 +1,8 @@
+import type { ServerResponse } from 'node:http';
 import { eventsQuerySchema, LIMITS } from '@scanmq/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EventHub, SentEvent } from '../event-hub.js';
-import { queryOf } from '../plugins/errors.js';
+import { asAnswerable, queryOf } from '../plugins/errors.js';
 
 interface ById {
   Params: { id: string };
@@ -14,11 +15,24 @@ interface ById {
 export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
   // a HEAD of our making would open a stream that nobody reads
   app.get<ById>('/scans/:id/events', { exposeHeadRoute: false }, async (request, reply) => {
+    const { id } = request.params;
     const lastId = lastIdOf(request);
-    if (!(await hub.hasMore(request.params.id, lastId))) return reply.code(204).send();
-    stream(reply, hub, request.params.id, lastId);
+    try {
+      if (!(await hub.hasMore(id, lastId))) return reply.code(204).send();
+    } catch (error) {
+      // EventSource never asks again after an error status: whoever is there already is let come back
+      if (!isResumed(request) || asAnswerable(error).code !== 'unavailable') throw error;
+      begin(reply).end();
+      return reply;
+    }
+    follow(begin(reply), hub, id, lastId);
     return reply;
   });
+}
+
+/** True for a client that followed before, and connects again by itself. */
+function isResumed(request: FastifyRequest): boolean {
+  return request.headers['last-event-id'] !== undefined;
 }
 
 /** An id that cannot be one of ours is behind every other: what follows is a snapshot. */
@@ -35,7 +49,7 @@ function lastIdOf(request: FastifyRequest): number | undefined {
 }
 
 /** Writes past Fastify: nothing that works on answers (compression, conditional requests) may hold back an event. */
-function stream(reply: FastifyReply, hub: EventHub, taskId: string, lastId: number | undefined): void {
+function begin(reply: FastifyReply): ServerResponse {
   const { raw } = reply;
   reply.hijack();
   for (const [name, value] of Object.entries(reply.getHeaders()))
@@ -45,8 +59,14 @@ function stream(reply: FastifyReply, hub: EventHub, taskId: string, lastId: numb
     'cache-control': 'no-store',
     // nginx would collect events before it passes them on
     'x-accel-buffering': 'no',
+    // a gateway that is being stopped must not be asked again on it: a browser gives up at its 503
+    connection: 'close',
   });
   raw.write(`retry: ${LIMITS.eventRetryMs}\n\n`);
+  return raw;
+}
+
+function follow(raw: ServerResponse, hub: EventHub, taskId: string, lastId: number | undefined): void {
   let stop = (): void => {};
   const write = (text: string): void => {
     if (raw.destroyed || raw.writableEnded) return;

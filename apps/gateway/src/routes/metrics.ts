@@ -3,6 +3,7 @@ import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { Gauge, Registry } from 'prom-client';
+import type { EventHub } from '../event-hub.js';
 import * as examples from '../openapi/examples/service.js';
 import { operation } from '../openapi/operation.js';
 import type { ScanService } from '../scan-service.js';
@@ -10,13 +11,14 @@ import type { ScanService } from '../scan-service.js';
 export interface MetricsDeps {
   readonly queue: QueueSystem;
   readonly service: ScanService;
+  readonly events: Pick<EventHub, 'streams'>;
 }
 
 /**
  * `/metrics` (Prometheus): what is asked of the records and the fleet in the moment of the scrape, so that it cannot tell
  * another story than they do.
  */
-export function metricsRoutes(app: FastifyInstance, { queue, service }: MetricsDeps): void {
+export function metricsRoutes(app: FastifyInstance, { queue, service, events }: MetricsDeps): void {
   const registry = new Registry();
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
     new Gauge({ name, help, labelNames, registers: [registry] });
@@ -37,6 +39,8 @@ export function metricsRoutes(app: FastifyInstance, { queue, service }: MetricsD
   const healthy = gauge('scanmq_scanner_healthy', '1 = healthy', ['instance']);
   const open = gauge('scanmq_scanner_circuit_open', '1 = its circuit is open or half open', ['instance']);
   const drains = gauge('scanmq_scanner_draining', '1 = it is drained', ['instance']);
+
+  const streams = gauge('scanmq_event_streams', 'Clients of this gateway that follow a task', []);
 
   app.withTypeProvider<ZodTypeProvider>().get(
     '/metrics',
@@ -77,6 +81,7 @@ export function metricsRoutes(app: FastifyInstance, { queue, service }: MetricsD
         open.set({ instance }, scanner.circuit === 'closed' ? 0 : 1);
         drains.set({ instance }, scanner.draining ? 1 : 0);
       }
+      streams.set(events.streams);
       return await reply.type(registry.contentType).send(await registry.metrics());
     },
   );
