@@ -61,7 +61,7 @@ describe('a frame of the live view', () => {
       waiting_reason: 'It waits for one of the 2 slots.',
     };
     expect(frame({ status: waiting, columns: 120 }).slice(-3)).toEqual([
-      '░'.repeat(40) + '   0 %  queued (number 3)',
+      `${'░'.repeat(40)}   0 %  queued (number 3)`,
       'waiting for 10 min 0 s',
       'It waits for one of the 2 slots.',
     ]);

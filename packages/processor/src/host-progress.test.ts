@@ -8,7 +8,11 @@ describe('what is told of hosts', () => {
   it('begins with those that are being scanned, and is bounded', () => {
     const done = Array.from({ length: 100 }, (_, index) => host(`192.0.2.${index}`, 100));
     const told = hostProgress([...done, host('192.0.2.200', 33.9)]);
-    expect(told).toMatchObject({ hosts_seen: 101, hosts_done: 100, hosts_omitted: 101 - LIMITS.progressHosts });
+    expect(told).toMatchObject({
+      hosts_seen: 101,
+      hosts_done: 100,
+      hosts_omitted: 101 - LIMITS.progressHosts,
+    });
     expect(told.hosts).toHaveLength(LIMITS.progressHosts);
     expect(told.hosts[0]).toEqual({ host: '192.0.2.200', progress: 33, severity_breakdown: null });
   });
