@@ -46,16 +46,12 @@ afterAll(async () => await service.close());
 const scan = (...args: string[]): RunningProgram =>
   startProgram(['scan', '192.0.2.1', '--name', 'followed', ...args], { SCANMQ_URL: gateway.url });
 const idOf = (output: string): string => /ne_\w+/.exec(output)?.[0] ?? '';
-const running = (program: { output: () => string }): Promise<string> =>
-  until(
-    'it runs',
-    async () => {
-      const taskId = idOf(program.output());
-      const there = taskId !== '' && program.output().includes('running (running)');
-      return there && taskId;
-    },
-    PATIENT_MS,
-  );
+const runs = (program: { output: () => string }) =>
+  until('it runs', () => program.output().includes('running (running)'), PATIENT_MS);
+const running = async (program: { output: () => string }): Promise<string> => {
+  await runs(program);
+  return idOf(program.output());
+};
 const endScans = (): unknown => simulator.endScans('all', 'completed');
 
 describe('following a scan in a log', () => {
@@ -120,7 +116,7 @@ describe('following a scan in a log', () => {
     const program = startProgram(['status', task_id, '--wait'], {
       SCANMQ_URL: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
     });
-    await running(program);
+    await runs(program);
     endScans();
     expect(await program.ended).toMatchObject({ code: 0 });
     expect(refused).toHaveLength(1);
@@ -159,7 +155,7 @@ describe('Ctrl-C', () => {
 
     // of a scan that this command did not submit, the first is enough
     const follower = startProgram(['status', taskId, '--wait'], { SCANMQ_URL: gateway.url });
-    await running(follower);
+    await runs(follower);
     follower.kill('SIGINT');
     expect(await follower.ended).toMatchObject({ code: 130 });
     expect((await api.status(taskId)).status).toBe('running');
@@ -224,7 +220,7 @@ onATerminal('following a scan on a terminal', () => {
 
   it('lets Ctrl-C cancel', async () => {
     const program = onTerminal('scan 192.0.2.1 --name live --wait');
-    await until('it runs', () => program.output().includes('running (running)'), PATIENT_MS);
+    await runs(program);
     program.type('\u0003');
     expect(await program.ended).toBe(3);
     expect(program.output()).toContain('Ctrl-C once more leaves it running.');

@@ -62,6 +62,9 @@ const FAST: Readonly<Record<string, string>> = {
   SHUTDOWN_GRACE_SECONDS: '10',
 };
 
+/** How long a program may take to start, where others work at the same time. */
+const START_MS = 60_000;
+
 export async function createService(options: ServiceOptions): Promise<TestService> {
   const directory = await mkdtemp(join(tmpdir(), 'scanmq-test-'));
   const dataDir = join(directory, 'tasks');
@@ -134,13 +137,13 @@ export async function createService(options: ServiceOptions): Promise<TestServic
     async startGateway(own = {}) {
       const program = startProgram(['gateway'], { ...env, ...own });
       programs.push(program);
-      const { url } = await program.event('gateway.listening');
+      const { url } = await program.event('gateway.listening', START_MS);
       return { url: String(url), program };
     },
     async startWorker() {
       const program = startProgram(['worker'], env);
       programs.push(program);
-      await program.event('worker.started');
+      await program.event('worker.started', START_MS);
       return program;
     },
     async close() {
