@@ -159,6 +159,17 @@ const CASES: Record<string, () => Promise<readonly Case[]> | readonly Case[]> = 
     [200, { params: { id: letters[0] ?? '' } }],
     [400, { params: { id: newer.task_id }, query: { wait: '61' } }],
   ],
+  followScan: async () => {
+    const params = { id: newer.task_id };
+    const { text } = await send(operationOf('followScan'), { params });
+    const [lastId = ''] = [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id).slice(-1);
+    return [
+      [200, { params }],
+      [200, { params, query: { last_event_id: '1' } }],
+      [200, { params, headers: { 'last-event-id': 'of another service' } }],
+      [204, { params, headers: { 'last-event-id': lastId } }],
+    ];
+  },
   cancelScan: async () => [
     [200, { params: { id: await waiting() }, body: example('cancelScan') }],
     [200, { params: { id: await waiting() } }],

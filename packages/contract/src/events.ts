@@ -82,6 +82,12 @@ export const scanEventSchema = z.discriminatedUnion('type', [
 ]);
 export type ScanEvent = z.infer<typeof scanEventSchema>;
 
+export const eventsHeadersSchema = z.looseObject({
+  'last-event-id': z.string().max(64).optional().meta({
+    description: 'Id of the last event that the client has: what comes after it is told',
+  }),
+});
+
 /** How a stream is asked for. */
 export const eventsQuerySchema = z.strictObject({
   last_event_id: z.string().max(64).optional().meta({

@@ -1,27 +1,53 @@
 import type { ServerResponse } from 'node:http';
-import { eventsQuerySchema, LIMITS } from '@scanmq/contract';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { eventsHeadersSchema, eventsQuerySchema, LIMITS } from '@scanmq/contract';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { EventHub, SentEvent } from '../event-hub.js';
-import { asAnswerable, queryOf } from '../plugins/errors.js';
-
-interface ById {
-  Params: { id: string };
-}
+import * as examples from '../openapi/examples/events.js';
+import { operation } from '../openapi/operation.js';
+import { byTaskId } from '../openapi/params.js';
+import { asAnswerable } from '../plugins/errors.js';
 
 /**
  * `/api/v1/scans/{id}/events`: Server-Sent Events. The stream ends after the event of a terminal state; whoever asks again
  * with the id of that event, as EventSource does by itself, gets 204, which tells it to stop.
  */
 export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
-  // a HEAD of our making would open a stream that nobody reads
-  app.get<ById>('/scans/:id/events', { exposeHeadRoute: false }, async (request, reply) => {
+  const route = {
+    // a HEAD of our making would open a stream that nobody reads
+    exposeHeadRoute: false,
+    schema: operation({
+      operationId: 'followScan',
+      tag: 'scans',
+      summary: 'Follow a scan by its events',
+      description: `Server-Sent Events, from the beginning or after the event whose id is sent back; the id of an event is opaque. \`state\`: each change of state, once and in order. \`progress\`: how far the scan and its hosts are, of which only the newest is kept. \`log\`: what was done. \`snapshot\`: the whole task as \`getScan\` answers it, instead of events that are not kept any more; what happens afterwards follows. Data is JSON in one line; there may come events of other names. A comment comes every ${LIMITS.eventHeartbeatMs / 1_000} s. The stream ends after a terminal state, and may end before: then ask again with the last id, as EventSource does by itself. A task that is retried goes on in the same stream.`,
+      params: byTaskId,
+      querystring: eventsQuerySchema,
+      headers: eventsHeadersSchema,
+      answers: {
+        200: {
+          description: 'The stream',
+          content: {
+            'text/event-stream': {
+              schema: { type: 'string' },
+              examples: { completed: { value: examples.EVENTS } },
+            },
+          },
+        },
+        204: { description: 'The task has ended, and the event with this id was its last change of state' },
+      },
+      problems: ['not_found'],
+    }),
+  } as const;
+  app.withTypeProvider<ZodTypeProvider>().get('/scans/:id/events', route, async (request, reply) => {
     const { id } = request.params;
-    const lastId = lastIdOf(request);
+    const lastId = lastIdOf(request.headers['last-event-id'], request.query.last_event_id);
     try {
       if (!(await hub.hasMore(id, lastId))) return reply.code(204).send();
     } catch (error) {
       // EventSource never asks again after an error status: whoever is there already is let come back
-      if (!isResumed(request) || asAnswerable(error).code !== 'unavailable') throw error;
+      if (request.headers['last-event-id'] === undefined || asAnswerable(error).code !== 'unavailable')
+        throw error;
       begin(reply).end();
       return reply;
     }
@@ -30,20 +56,13 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
   });
 }
 
-/** True for a client that followed before, and connects again by itself. */
-function isResumed(request: FastifyRequest): boolean {
-  return request.headers['last-event-id'] !== undefined;
-}
-
 /** An id that cannot be one of ours is behind every other: what follows is a snapshot. */
 const UNKNOWN = Number.MAX_SAFE_INTEGER;
 
 /** @returns undefined for a client that has nothing yet. */
-function lastIdOf(request: FastifyRequest): number | undefined {
-  const query = queryOf(eventsQuerySchema, request).last_event_id;
-  const header = request.headers['last-event-id'];
+function lastIdOf(header: string | undefined, query: string | undefined): number | undefined {
   // a client that connects again changes the header, and not the address
-  const text = (typeof header === 'string' && header !== '' ? header : query) ?? '';
+  const text = header || (query ?? '');
   if (text === '') return undefined;
   return /^\d{1,15}$/.test(text) ? Number(text) : UNKNOWN;
 }

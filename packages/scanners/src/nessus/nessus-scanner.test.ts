@@ -271,7 +271,20 @@ describe('what a scanner answers', () => {
   it('is read leniently: numbers as texts, missing parts, unknown words, hosts with odd totals', async () => {
     const details = {
       info: { status: 'quantum' },
-      hosts: [{ scanprogresscurrent: '50', scanprogresstotal: '100' }, { progress: '10-100/1-2' }, {}],
+      hosts: [
+        {
+          hostname: 'web',
+          scanprogresscurrent: '50',
+          scanprogresstotal: '100',
+          critical: '2',
+          high: 0,
+          medium: 1,
+          low: 0,
+          info: 7,
+        },
+        { hostname: 'db', progress: '10-100/1-2', critical: 1 },
+        {},
+      ],
       history: [{ history_id: '7', uuid: 'r', status: 'quantum' }],
       notes: [{ title: 'Limit', message: 'too many' }],
     };
@@ -285,6 +298,11 @@ describe('what a scanner answers', () => {
       statusClass: 'active',
       progressPercent: 30,
       hostsSeen: 3,
+      hosts: [
+        { name: 'web', progressPercent: 50, found: { critical: 2, high: 0, medium: 1, low: 0, info: 7 } },
+        { name: 'db', progressPercent: 10, found: null },
+        { name: '', progressPercent: 0, found: null },
+      ],
       runs: [{ historyId: 7, uuid: 'r', status: 'quantum', statusClass: 'active' }],
       notes: ['Limit: too many'],
     });

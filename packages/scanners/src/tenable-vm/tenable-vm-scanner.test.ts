@@ -492,6 +492,7 @@ describe('what the service answers', () => {
       statusClass: 'active',
       progressPercent: 0,
       hostsSeen: 0,
+      hosts: [],
       runs: [
         { historyId: 11, uuid: 'a', status: 'empty', statusClass: 'idle' },
         { historyId: 12, uuid: 'b', status: 'quantum', statusClass: 'active' },
