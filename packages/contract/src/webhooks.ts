@@ -30,7 +30,7 @@ export const SCAN_EVENTS = [
   'scan.cancelled',
   'scan.retried',
 ] as const;
-export type ScanEvent = (typeof SCAN_EVENTS)[number];
+export type ScanEventName = (typeof SCAN_EVENTS)[number];
 
 /** `ping` is sent when somebody asks for it, whatever a webhook has chosen. */
 export const WEBHOOK_EVENTS = [...SCAN_EVENTS, 'ping'] as const;
@@ -38,7 +38,7 @@ export const webhookEventSchema = z.enum(WEBHOOK_EVENTS);
 export type WebhookEvent = z.infer<typeof webhookEventSchema>;
 
 /** The event of a state that a task came into. @param previous undefined when it is not known, or there was none. */
-export function scanEventOf(state: TaskState, previous: TaskState | undefined): ScanEvent {
+export function scanEventOf(state: TaskState, previous: TaskState | undefined): ScanEventName {
   switch (state) {
     case 'queued':
       if (previous === 'running') return 'scan.requeued';
@@ -60,7 +60,7 @@ export const webhookChoiceSchema = z
     examples: [['scan.completed', 'scan.failed', 'scan.timeout']],
   });
 
-export function isChosen(chosen: z.infer<typeof webhookChoiceSchema>, event: ScanEvent): boolean {
+export function isChosen(chosen: z.infer<typeof webhookChoiceSchema>, event: ScanEventName): boolean {
   return chosen.some((choice) => choice === '*' || choice === event);
 }
 
