@@ -10,6 +10,8 @@ import {
   comparisonSchema,
   controlAnswerSchema,
   ERROR_CODES,
+  type ErrorCode,
+  type InputIssue,
   LIMITS,
   problemSchema,
   type ResultsAnswer,
@@ -80,13 +82,27 @@ export interface Client {
   download(path: string, query: Record<string, string>, json?: object): NodeJS.ReadableStream;
 }
 
+/** Where the service is, without a slash at the end. @throws ScanmqError `invalid_request` when it is no URL. */
+export function serviceUrl(env: Readonly<Record<string, string | undefined>>): string {
+  const url = (env.SCANMQ_URL ?? 'http://127.0.0.1:8835').replace(/\/+$/, '');
+  // not repeated: a password may be in what somebody took for a URL
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new ScanmqError('invalid_request', 'SCANMQ_URL is no URL: expected http:// or https://.');
+  return url;
+}
+
+/** A URL for people: without user name and password. */
+export function shownUrl(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname.replace(/\/+$/, '')}`;
+}
+
 /**
  * A client for `SCANMQ_URL`.
  * All its methods throw ScanmqError: the code of the service's problem document, or `unavailable` when it is not there.
  */
 export function createClient(env: Readonly<Record<string, string | undefined>>): Client {
-  const url = (env.SCANMQ_URL ?? 'http://127.0.0.1:8835').replace(/\/+$/, '');
-  if (!URL.canParse(url)) throw new ScanmqError('invalid_request', `SCANMQ_URL is no URL: ${url}`);
+  const url = serviceUrl(env);
   const http: Got = got.extend({
     prefixUrl: `${url}/api/v1`,
     ...(env.SCANMQ_API_KEY === undefined
@@ -235,19 +251,33 @@ async function* streamEvents(
 
 const taskSchema = scanStatusSchema.extend({ idempotent_replay: submissionSchema.shape.idempotent_replay });
 
+/** An error that the service answered with. */
+export class ServiceError extends ScanmqError {
+  /** Of the request, to find it in the logs of the service. */
+  readonly traceId: string | null;
+  constructor(code: ErrorCode, message: string, issues: readonly InputIssue[], traceId: string | null) {
+    super(code, message, { issues });
+    this.traceId = traceId;
+  }
+}
+
 /** The service's own error, or the reason why there was none. */
 export function asScanmqError(error: unknown, url: string): ScanmqError {
   if (error instanceof ScanmqError) return error;
   if (error instanceof z.ZodError) {
-    return new ScanmqError('unavailable', `${url} answers, but not like scanmq. Is SCANMQ_URL right?`, {
-      cause: error,
-    });
+    return new ScanmqError(
+      'unavailable',
+      `${shownUrl(url)} answers, but not like scanmq. Is SCANMQ_URL right?`,
+      {
+        cause: error,
+      },
+    );
   }
   if (error instanceof RequestError) {
     const problem = problemSchema.safeParse(parseBody(error.response?.body));
     if (problem.success) {
-      const { code, detail, errors } = problem.data;
-      return new ScanmqError(code in ERROR_CODES ? code : 'internal', detail, { issues: errors ?? [] });
+      const { code, detail, errors, trace_id: traceId } = problem.data;
+      return new ServiceError(code in ERROR_CODES ? code : 'internal', detail, errors ?? [], traceId);
     }
     const what = error.response
       ? `answered ${error.response.statusCode}`
@@ -256,7 +286,7 @@ export function asScanmqError(error: unknown, url: string): ScanmqError {
         : `could not be reached (${error.code})`;
     return new ScanmqError(
       'unavailable',
-      `${url} ${what}. Start it with "scanmq gateway", or set SCANMQ_URL.`,
+      `${shownUrl(url)} ${what}. Start it with "scanmq gateway", or set SCANMQ_URL.`,
       { cause: error },
     );
   }

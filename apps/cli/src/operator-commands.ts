@@ -118,5 +118,6 @@ export function addOperatorCommands(
     .command('remove')
     .description('remove one; tasks that name it fail when they come to log in')
     .argument('<name>')
+    .option('--json', 'print JSON')
     .action(exits(removeCredential));
 }

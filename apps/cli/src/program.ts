@@ -7,13 +7,12 @@ import {
   SCAN_TYPES,
   TASK_STATES,
 } from '@scanmq/contract';
-import { PRODUCTS } from '@scanmq/simulator';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import type { PRODUCTS as SIMULATED } from '@scanmq/simulator';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { createClient } from './client.js';
-import { runDemo } from './commands/demo.js';
+import { answerCompletion, printCompletionScript } from './commands/completion.js';
 import { runGate, scanAndJudge } from './commands/gate.js';
 import { runList } from './commands/list.js';
-import { runMcp } from './commands/mcp.js';
 import { runCompare, runImport } from './commands/results.js';
 import {
   cancelScan,
@@ -32,7 +31,8 @@ import {
   showSchedule,
   switchSchedule,
 } from './commands/schedules.js';
-import { runGateway, runSimulator, runWorker } from './commands/services.js';
+import { SHELLS, type Shell } from './completion/scripts.js';
+import { AREAS, type Area } from './doctor/areas.js';
 import { addGateOptions, wantsGate, wantsReports } from './gate-options.js';
 import { addOperatorCommands } from './operator-commands.js';
 import type { ProgramIo } from './program-io.js';
@@ -44,9 +44,32 @@ export const VERSION: string = (
 
 const PATIENCE = `wait this long for a service that is away (default: ${PATIENCE_SECONDS})`;
 
-/** The `scanmq` command; `run` answers with the exit code of the process. */
-export function createProgram(io: ProgramIo): { run(args: readonly string[]): Promise<number> } {
+/** The simulator is loaded when it is started only; the compiler sees that this is its list. */
+const PRODUCTS: Readonly<Record<(typeof SIMULATED)[number], true>> = {
+  manager: true,
+  professional: true,
+  expert: true,
+  essentials: true,
+  tenable_vm: true,
+};
+
+/** Whether these arguments ask for JSON, also where they are not valid otherwise. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+}
+
+export interface Program {
+  /** The definitions of all commands. */
+  readonly command: Command;
+  /** @returns the exit code of the process. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+/** The `scanmq` command. What only some of its commands need is loaded by them: each of them would wait for it. */
+export function createProgram(io: ProgramIo): Program {
   let exitCode = 0;
+  let json = false;
   const exits =
     <A extends unknown[]>(action: (...args: A) => Promise<number>) =>
     async (...args: A): Promise<void> => {
@@ -58,6 +81,10 @@ export function createProgram(io: ProgramIo): { run(args: readonly string[]): Pr
     .description('Queues and runs Nessus vulnerability scans.')
     .version(VERSION)
     .exitOverride()
+    .configureOutput({
+      // with --json the error is a document, which is printed by whoever runs us
+      writeErr: (text) => void (json || io.stderr.write(text)),
+    })
     .showHelpAfterError('(scanmq --help lists the commands)')
     .addHelpText(
       'after',
@@ -65,8 +92,13 @@ export function createProgram(io: ProgramIo): { run(args: readonly string[]): Pr
 Services read their settings from the environment or .env (see .env.example); client commands talk to SCANMQ_URL
 (http://127.0.0.1:8835). Exit codes: 0 passed, 1 the gate failed, 2 usage, 3 the scan failed, timed out or was
 cancelled, 4 the service could not be reached or refused, 5 the gate could not judge, 130 following was stopped by
-Ctrl-C and the scan goes on.`,
+Ctrl-C and the scan goes on. With --json, standard output has JSON only, and an error is one JSON document on standard
+error: code, message, errors, trace_id.
+
+New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a machine still needs.`,
     );
+
+  program.commandsGroup('Start:');
 
   program
     .command('demo')
@@ -80,29 +112,31 @@ Ctrl-C and the scan goes on.`,
     .option('--once', 'end after the scan instead of staying up')
     .action(
       exits((options: { port?: number; scanSeconds: number; once?: boolean }) =>
-        runDemo(io, { version: VERSION, ...options }),
+        import('./commands/demo.js').then(({ runDemo }) => runDemo(io, { version: VERSION, ...options })),
       ),
     );
 
   program
     .command('gateway')
     .description('start the HTTP process: MCP, REST, dashboard')
-    .action(exits(() => runGateway(io, VERSION)));
+    .action(exits(async () => await (await import('./commands/services.js')).runGateway(io, VERSION)));
   program
     .command('worker')
     .description('start a scan process')
-    .action(exits(() => runWorker(io)));
+    .action(exits(async () => await (await import('./commands/services.js')).runWorker(io)));
   program
     .command('mcp')
     .description('speak MCP on standard input and output, for agents that start their servers')
-    .action(exits(() => runMcp(io, client().url)));
+    .action(exits(async () => await (await import('./commands/mcp.js')).runMcp(io, client().url)));
   program
     .command('simulator')
     .description('start a simulated Nessus server on 127.0.0.1, for development and demonstrations')
     .option('--port <port>', 'HTTPS port (0 = any free)', toPort, 8834)
     .option('--control-port <port>', 'port of the control address, plain HTTP (0 = any free)', toPort, 8833)
     .addOption(
-      new Option('--product <product>', 'which product to behave like').choices(PRODUCTS).default('manager'),
+      new Option('--product <product>', 'which product to behave like')
+        .choices(Object.keys(PRODUCTS))
+        .default('manager'),
     )
     .option('--username <name>', 'user that may log in', 'simulator')
     .option('--password <password>', 'password of that user (default: a random one, printed)')
@@ -110,8 +144,11 @@ Ctrl-C and the scan goes on.`,
     .option('--sample <file...>', '.nessus or .nessus.gz files to replay instead of the bundled ones')
     .option('--json', 'print one line of JSON when it listens')
     .option('--faults', 'list the faults that its control address can switch on, and end')
-    .action(exits((options) => runSimulator(io, options)));
+    .action(
+      exits(async (options) => await (await import('./commands/services.js')).runSimulator(io, options)),
+    );
 
+  program.commandsGroup('Scans and results:');
   const scan = program
     .command('scan')
     .description('submit a scan; with options of the gate, judge it as well')
@@ -178,6 +215,7 @@ Ctrl-C and the scan goes on.`,
     .argument('<task_id>')
     .option('--reason <text>', 'why, for the record')
     .option('--keep-results', 'keep what the scanner has found until now, as partial results')
+    .option('--json', 'print JSON')
     .action(exits((taskId: string, options) => cancelScan(io, client(), taskId, options)));
   for (const [action, what] of [
     [
@@ -191,7 +229,8 @@ Ctrl-C and the scan goes on.`,
       .command(action)
       .description(what)
       .argument('<task_id>')
-      .action(exits((taskId: string) => controlScan(io, client(), taskId, action)));
+      .option('--json', 'print JSON')
+      .action(exits((taskId: string, options) => controlScan(io, client(), taskId, action, options)));
 
   program
     .command('results')
@@ -298,11 +337,54 @@ Ctrl-C and the scan goes on.`,
     .option('--json', 'print JSON')
     .action(exits((id: string, options) => runScheduleNow(io, client(), id, options)));
 
+  program.commandsGroup('Operate:');
   addWebhookCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
   addOperatorCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
 
+  program.commandsGroup('This machine:');
+  program
+    .command('doctor')
+    .description(
+      'check Redis, settings, scanners, licences, disk, clocks, and say what to do about each problem',
+    )
+    .addOption(
+      new Option('--only <areas...>', 'only these, comma separated')
+        .choices(AREAS)
+        .argParser((text, before: Area[] | undefined) => [...(before ?? []), ...toAreas(text)]),
+    )
+    .option('--json', 'print JSON')
+    .action(
+      exits(async (options) =>
+        (await import('./commands/doctor.js')).runDoctor(io, { version: VERSION, ...options }),
+      ),
+    );
+  program
+    .command('completion')
+    .description('print a script that lets a shell complete commands, options, their values and ids of tasks')
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .addHelpText(
+      'after',
+      `
+bash: source <(scanmq completion bash)         in ~/.bashrc
+zsh:  source <(scanmq completion zsh)          in ~/.zshrc, after compinit
+fish: scanmq completion fish > ~/.config/fish/completions/scanmq.fish`,
+    )
+    .action(exits(async (shell: Shell) => printCompletionScript(io, shell)));
+  program
+    .command('__complete', { hidden: true })
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .argument('<cursor>', '', Number)
+    .argument('[words...]')
+    .action(
+      exits((shell: Shell, cursor: number, words: string[]) =>
+        answerCompletion(io, program, shell, cursor, words),
+      ),
+    );
+
   return {
+    command: program,
     async run(args) {
+      json = wantsJson(args);
       await program.parseAsync([...args], { from: 'user' });
       return exitCode;
     },
@@ -324,6 +406,14 @@ function toMinutes(text: string): number {
   if (number === '' || !Number.isFinite(minutes) || minutes <= 0)
     throw new InvalidArgumentError('expected a number of minutes, or a number with s, m, h or d');
   return minutes;
+}
+
+function toAreas(text: string): readonly Area[] {
+  return text.split(',').map((part) => {
+    const area = AREAS.find((one) => one === part.trim());
+    if (area) return area;
+    throw new InvalidArgumentError(`expected some of ${AREAS.join(', ')}`);
+  });
 }
 
 function toPort(text: string): number {

@@ -18,7 +18,6 @@ import { documentationPages } from './routes/documentation.js';
 export interface AppDeps extends RestDeps {
   readonly plans: PlanService;
   readonly settings: Settings;
-  readonly version: string;
   readonly log: Logger;
 }
 

@@ -40,6 +40,7 @@ export interface RestDeps {
   readonly queue: QueueSystem;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
   readonly dataDir: string;
+  readonly version: string;
 }
 
 /** Every route that the OpenAPI document describes, with what they share. Wants a scope of its own. */

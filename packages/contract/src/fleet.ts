@@ -37,6 +37,12 @@ export const instanceHealthSchema = z.object({
   /** False on Professional, Expert and Essentials (nessus-api.md section 1.4); null when not told. */
   scan_api: z.boolean().nullable(),
   plugin_set: z.string().nullable(),
+  /** When its licence ends; null when not told. */
+  licence_expires_at: z.iso.datetime().nullable().default(null),
+  /** Hosts that its licence covers; null when not told. */
+  licence_hosts: z.number().int().nullable().default(null),
+  /** How far its clock is ahead of ours, milliseconds, by the `Date` of its answers: to the second at best. */
+  clock_ahead_ms: z.number().int().nullable().default(null),
   simulator: z.boolean(),
   /** Why it is not healthy, in our own words. */
   reason: z.string().nullable(),

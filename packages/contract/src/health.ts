@@ -13,6 +13,7 @@ export type DependencyHealth = z.infer<typeof dependencySchema>;
 
 export const healthSchema = z.object({
   status: z.enum(['healthy', 'unhealthy']),
+  version: z.string().optional().meta({ description: 'Version of scanmq' }),
   redis_healthy: z.boolean(),
   filesystem_healthy: z.boolean(),
   dependencies: z.object({ redis: dependencySchema, filesystem: dependencySchema }),

@@ -14,6 +14,14 @@ export type { DeadLetterPage, DeadLetters } from './dead-letters.js';
 export type { FollowedMark, FollowedScans } from './followed.js';
 export type { HealthStore } from './health-store.js';
 export {
+  aheadMs,
+  type Inspection,
+  type InspectOptions,
+  inspectRedis,
+  type QueueFacts,
+  type RedisFacts,
+} from './inspect.js';
+export {
   createKeys,
   IMPORT_POOL,
   IMPORT_QUEUE,

@@ -23,6 +23,8 @@ export interface Keys {
   readonly health: string;
   /** Random key of the installation, for plan tokens. */
   readonly planSecret: string;
+  /** Written and deleted by `scanmq doctor`, to see whether Redis takes writes. */
+  readonly doctor: string;
   /** Channel for cancel requests to whichever process runs the task. */
   readonly control: string;
   /** Channel that tells of each event of each task. */
@@ -93,6 +95,7 @@ export function createKeys(prefix: string): Keys {
     storedCredentials: `${own}stored-credentials`,
     health: `${own}health`,
     planSecret: `${own}plan-secret`,
+    doctor: `${own}doctor`,
     control: `${own}control`,
     changes: `${own}changes`,
     log: `${own}log`,

@@ -60,9 +60,14 @@ export async function addCredential(
 }
 
 /** `scanmq credentials remove`. */
-export async function removeCredential(io: ProgramIo, client: Client, name: string): Promise<number> {
+export async function removeCredential(
+  io: ProgramIo,
+  client: Client,
+  name: string,
+  options: Output,
+): Promise<number> {
   await client.call('delete', `credentials/${encodeURIComponent(name)}`, z.unknown());
-  io.stdout.write(`${name} is removed.\n`);
+  io.stdout.write(options.json ? `${JSON.stringify({ name, removed: true })}\n` : `${name} is removed.\n`);
   return EXIT.passed;
 }
 

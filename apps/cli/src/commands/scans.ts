@@ -98,13 +98,15 @@ export async function cancelScan(
   io: ProgramIo,
   client: Client,
   taskId: string,
-  options: { reason?: string; keepResults?: boolean },
+  options: { reason?: string; keepResults?: boolean; json?: boolean },
 ): Promise<number> {
   const answer = await client.cancel(taskId, {
     reason: options.reason ?? '',
     keep_results: options.keepResults ?? false,
   });
-  io.stdout.write(`${answer.task_id} ${answer.status}. ${answer.message}\n`);
+  io.stdout.write(
+    options.json ? `${JSON.stringify(answer)}\n` : `${answer.task_id} ${answer.status}. ${answer.message}\n`,
+  );
   return EXIT.passed;
 }
 
@@ -114,9 +116,12 @@ export async function controlScan(
   client: Client,
   taskId: string,
   action: ControlAction,
+  options: { json?: boolean },
 ): Promise<number> {
   const answer = await client.control(taskId, action);
-  io.stdout.write(`${answer.task_id} ${answer.status}. ${answer.message}\n`);
+  io.stdout.write(
+    options.json ? `${JSON.stringify(answer)}\n` : `${answer.task_id} ${answer.status}. ${answer.message}\n`,
+  );
   return EXIT.passed;
 }
 

@@ -9,6 +9,7 @@ import { operation } from '../openapi/operation.js';
 export interface HealthDeps {
   readonly queue: QueueSystem;
   readonly dataDir: string;
+  readonly version: string;
 }
 
 /** `/health/live`, `/health/ready` and `/health` (contract section 5). Names no address: anybody may ask. */
@@ -92,6 +93,7 @@ export function healthRoutes(app: FastifyInstance, deps: HealthDeps): void {
       const { healthy, dependencies } = await look(deps);
       return await reply.code(healthy ? 200 : 503).send({
         status: healthy ? 'healthy' : 'unhealthy',
+        version: deps.version,
         redis_healthy: dependencies.redis.status === 'healthy',
         filesystem_healthy: dependencies.filesystem.status === 'healthy',
         dependencies,

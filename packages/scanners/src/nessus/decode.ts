@@ -44,7 +44,13 @@ export const serverPropertiesSchema = z.object({
   plugin_set: orNull(text),
   features: orNull(features),
   license: orNull(
-    z.object({ type: orNull(z.string()), name: orNull(z.string()), features: orNull(features) }),
+    z.object({
+      type: orNull(z.string()),
+      name: orNull(z.string()),
+      ips: orNull(number),
+      expiration_date: orNull(number),
+      features: orNull(features),
+    }),
   ),
   simulator: orNull(flag),
 });

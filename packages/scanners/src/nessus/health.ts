@@ -4,7 +4,15 @@ import type { Readiness } from '../scanner.js';
 /** What is known of a scanner that is ready. */
 export type HealthFacts = Pick<
   ScannerProbe,
-  'mode' | 'version' | 'licence' | 'scan_api' | 'plugin_set' | 'simulator' | 'reason'
+  | 'mode'
+  | 'version'
+  | 'licence'
+  | 'licence_expires_at'
+  | 'licence_hosts'
+  | 'scan_api'
+  | 'plugin_set'
+  | 'simulator'
+  | 'reason'
 >;
 
 /**
@@ -14,7 +22,7 @@ export type HealthFacts = Pick<
 export async function healthOf(
   instanceKey: InstanceKey,
   checkedAt: Date,
-  readiness: () => Promise<Readiness>,
+  readiness: () => Promise<Readiness & { readonly clockAheadMs?: number | undefined }>,
   facts: () => Promise<HealthFacts>,
 ): Promise<ScannerProbe> {
   const health: ScannerProbe = {
@@ -27,12 +35,17 @@ export async function healthOf(
     licence: null,
     scan_api: null,
     plugin_set: null,
+    licence_expires_at: null,
+    licence_hosts: null,
+    clock_ahead_ms: null,
     simulator: false,
     reason: null,
     needs_operator: false,
   };
   try {
     const ready = await readiness();
+    // what is learned before something fails stays known
+    health.clock_ahead_ms = ready.clockAheadMs ?? null;
     if (!ready.ready) {
       return {
         ...health,

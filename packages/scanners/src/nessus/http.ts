@@ -10,6 +10,7 @@ import got, {
   RequestError,
   TimeoutError,
 } from 'got';
+import { clockAheadMs } from './clock.js';
 import { retryAfterMs } from './retry-after.js';
 import { CONNECT_TIMEOUT_MS, createAgents, FingerprintMismatchError } from './tls.js';
 
@@ -46,6 +47,8 @@ export interface Answer {
   readonly body: string;
   /** How long the answer asks to wait before the next request. */
   readonly retryAfterMs?: number | undefined;
+  /** How far the clock of whoever answered is ahead of ours; undefined when the answer has no `Date`. */
+  readonly clockAheadMs?: number | undefined;
 }
 
 export interface Download {
@@ -105,6 +108,7 @@ export function createHttp(
       isStream: false,
     });
     let tooLarge = false;
+    const sentAtMs = Date.now();
     void request.on('downloadProgress', ({ transferred }) => {
       if (transferred <= BODY_LIMIT_BYTES) return;
       tooLarge = true;
@@ -116,6 +120,7 @@ export function createHttp(
         status: statusCode,
         body: Buffer.from(body).toString('utf8'),
         retryAfterMs: retryAfterMs(answered['retry-after'], Date.now()),
+        clockAheadMs: clockAheadMs(answered.date, sentAtMs, Date.now()),
       };
     } catch (error) {
       exchange.signal?.throwIfAborted();

@@ -7,6 +7,25 @@ export function scanApiOf(properties: ServerProperties): boolean | null {
   return properties.features?.scan_api ?? properties.license?.features?.scan_api ?? null;
 }
 
+/** A licence for any number of hosts says the largest number that fits (nessus-api.md section 2.2). */
+const UNLIMITED_HOSTS = 2 ** 31 - 1;
+/** Latest moment that a date can hold, epoch seconds. */
+const LATEST_SECONDS = 8.64e12;
+
+/** What else a licence says of itself, where it does. */
+export function licenceFacts({ license }: ServerProperties): {
+  readonly licence_expires_at: string | null;
+  readonly licence_hosts: number | null;
+} {
+  const expires = license?.expiration_date ?? 0;
+  const hosts = license?.ips ?? 0;
+  return {
+    licence_expires_at:
+      expires > 0 && expires <= LATEST_SECONDS ? new Date(expires * 1_000).toISOString() : null,
+    licence_hosts: hosts > 0 && hosts < UNLIMITED_HOSTS ? Math.trunc(hosts) : null,
+  };
+}
+
 /** Licences that do not offer launching scans by API (nessus-api.md section 1.4). */
 const EXPORT_ONLY_PRODUCTS = /Professional|Expert|Essentials|Home/i;
 

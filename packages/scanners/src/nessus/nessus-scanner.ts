@@ -17,7 +17,7 @@ import { createExports } from './exports.js';
 import { createFolders } from './folders.js';
 import { healthOf } from './health.js';
 import type { HttpTimeouts } from './http.js';
-import { modeOf, scanApiOf } from './licence.js';
+import { licenceFacts, modeOf, scanApiOf } from './licence.js';
 import { readinessOf } from './readiness.js';
 import { createScanList } from './scan-list.js';
 import { statusClass } from './words.js';
@@ -91,6 +91,7 @@ export function createNessusScanner(
             // server_version may be the number of the engine (nessus-api.md section 2.2)
             version: properties.nessus_ui_version ?? properties.server_version ?? null,
             licence: properties.license?.name ?? properties.nessus_type ?? null,
+            ...licenceFacts(properties),
             scan_api: scanApiOf(properties),
             plugin_set: properties.loaded_plugin_set ?? properties.plugin_set ?? null,
             simulator: properties.simulator ?? false,

@@ -115,6 +115,9 @@ async function factsOf({ api }: Connection, signal: AbortSignal | undefined): Pr
     scan_api: true,
     version: properties?.nessus_ui_version ?? properties?.server_version ?? null,
     licence: properties?.license?.name ?? properties?.nessus_type ?? 'Tenable Vulnerability Management',
+    // of the service as a whole, not of a scanner
+    licence_expires_at: null,
+    licence_hosts: null,
     plugin_set: properties?.loaded_plugin_set ?? properties?.plugin_set ?? null,
     simulator: properties?.simulator ?? false,
     // told, not judged: a role of one's own may allow what the number does not say
