@@ -41,7 +41,7 @@ function exportOf(severity: number, host = TARGET): Buffer {
 }
 
 const command = async (...args: string[]) =>
-  await runCommand(args, { SCANMQ_URL: api.url, NO_COLOR: '1' }, folder);
+  await runCommand(args, { SCANMQ_URL: api.url, NO_COLOR: '1' }, { cwd: folder });
 const scan = ['scan', '--targets', TARGET, '--fail-on', 'high'];
 
 describe('0, passed', () => {
@@ -129,7 +129,7 @@ describe('3, the scan did not come to an end', () => {
 
 describe('4, the service could not be reached or refused', () => {
   it('when nobody listens', async () => {
-    const { code, stderr } = await runCommand(scan, { SCANMQ_URL: 'http://127.0.0.1:1' }, folder);
+    const { code, stderr } = await runCommand(scan, { SCANMQ_URL: 'http://127.0.0.1:1' }, { cwd: folder });
     expect([code, stderr]).toEqual([4, expect.stringContaining('connection refused')]);
   }, 90_000);
 

@@ -1,4 +1,5 @@
-export { type RunningProgram, runCommand, startProgram } from './program.js';
+export { type RunningProgram, startProgram } from './program.js';
+export { type CommandResult, runCommand } from './run-command.js';
 export {
   createService,
   restClient,

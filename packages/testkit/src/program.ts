@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const SCANMQ = fileURLToPath(new URL('../../../apps/cli/bin/scanmq.js', import.meta.url));
+/** The program as it is built. */
+export const SCANMQ = fileURLToPath(new URL('../../../apps/cli/bin/scanmq.js', import.meta.url));
 
 export interface RunningProgram {
   readonly pid: number;
@@ -82,27 +83,4 @@ export function startProgram(args: readonly string[], env: Readonly<Record<strin
       });
     },
   };
-}
-
-/** Runs the real command to its end, in a directory and with an environment of its own. */
-export async function runCommand(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  cwd?: string,
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [SCANMQ, ...args], {
-    // biome-ignore lint/style/noProcessEnv: what a child needs to run at all
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
-    cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const [code] = await once(child, 'close');
-  return { code: code as number | null, stdout, stderr };
 }

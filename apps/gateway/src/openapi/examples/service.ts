@@ -4,6 +4,7 @@ import type { z } from 'zod';
 
 export const HEALTHY: z.input<typeof healthSchema> = {
   status: 'healthy',
+  version: '0.1.0',
   redis_healthy: true,
   filesystem_healthy: true,
   dependencies: {
