@@ -161,8 +161,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
   return {
     async submit(request, context) {
-      const { task, replay, joined } = await acceptScan(deps, request, context);
-      const status = await describe(task);
+      const { task, replay, joined, view } = await acceptScan(deps, request, context);
+      const status = await describe(task, view);
       const pinned = task.pinned_instance ?? task.scanner_instance;
       return {
         task: status,

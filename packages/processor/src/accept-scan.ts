@@ -2,7 +2,7 @@
 import { parseTargets, type ScanRequest } from '@scanmq/contract';
 import type { Created, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import { lookAtFleet } from './fleet.js';
+import { type FleetView, lookAtFleet } from './fleet.js';
 import type { HealthMonitor } from './health-monitor.js';
 import { placeScan } from './place-scan.js';
 import { checkTargetPolicy, type TargetPolicy } from './target-policy.js';
@@ -22,21 +22,27 @@ const FIRST_PROBE_MS = 5_000;
  * @throws ScanmqError `target_refused`, `no_scanner`, `scanner_export_only`; InvalidRequestError for targets that are
  *   none, an unknown pool or instance.
  */
-export async function admitScan(
+export async function admitScan(deps: AcceptDeps, request: ScanRequest): Promise<Placement> {
+  return (await admit(deps, request)).placement;
+}
+
+async function admit(
   { queue, registry, monitor, policy }: AcceptDeps,
   request: ScanRequest,
-): Promise<Placement> {
+): Promise<{ readonly placement: Placement; readonly view: FleetView }> {
   const targets = parseTargets(request.targets);
   await checkTargetPolicy(targets, policy);
   if (request.credential_ref !== undefined)
     await queue.storedCredentials.check(request.credential_ref, request.scan_type);
   await monitor.ensureKnown(registry.instances(request.scanner_pool), FIRST_PROBE_MS);
-  return await placeScan(await lookAtFleet(registry, queue), request, targets, policy.resolve);
+  const view = await lookAtFleet(registry, queue);
+  return { view, placement: await placeScan(view, request, targets, policy.resolve) };
 }
 
 /**
  * Checks a scan and submits it.
  * @param beforeSubmit done once the scan is admitted; when it fails, nothing is submitted.
+ * @returns the task, and the fleet as it was seen when the scan was admitted.
  * @throws as `admitScan`, and as `QueueSystem.submit`.
  */
 export async function acceptScan(
@@ -44,9 +50,9 @@ export async function acceptScan(
   request: ScanRequest,
   context: SubmitContext,
   beforeSubmit: () => Promise<void> = async () => undefined,
-): Promise<Created> {
-  const placement = await admitScan(deps, request);
+): Promise<Created & { readonly view: FleetView }> {
+  const { placement, view } = await admit(deps, request);
   await beforeSubmit();
   const { share } = deps.registry.principalRules(context.principal);
-  return await deps.queue.submit(request, placement, { share, ...context });
+  return { ...(await deps.queue.submit(request, placement, { share, ...context })), view };
 }

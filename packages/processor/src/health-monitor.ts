@@ -76,6 +76,8 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
   const stopped = new AbortController();
   const listeners: ((changed: boolean) => void)[] = [];
   const asking = new Set<Promise<unknown>>();
+  /** Instances of which something is known. */
+  const asked = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let current: Promise<void> = Promise.resolve();
 
@@ -163,7 +165,10 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
     start: loop,
     onRound: (listener) => void listeners.push(listener),
     async ensureKnown(instances, waitMs) {
+      // what was known once stays known, if not fresh
+      if (instances.every((instance) => !instance.enabled || asked.has(instance.instanceKey))) return;
       const known = await health.all();
+      for (const key of known.keys()) asked.add(key);
       const unknown = instances.filter((instance) => instance.enabled && !known.has(instance.instanceKey));
       if (unknown.length === 0) return;
       const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(waitMs)]);

@@ -66,6 +66,7 @@ redis.call('HSET', KEYS[1], ARGV[1], best)
 local record = ARGV[2] .. ARGV[1]
 -- an empty table would become {} instead of []
 redis.call('HSET', record, 'target_limits', #names == 0 and '[]' or cjson.encode(names))
+redis.call('HINCRBY', record, 'revision', 1)
 local round = tonumber(redis.call('HGET', record, 'fair_round')) or 0
 if round > (tonumber(redis.call('HGET', KEYS[3], 'v')) or 0) then
   redis.call('HSET', KEYS[3], 'v', round)

@@ -1,6 +1,7 @@
 import { type InstanceHealth, instanceHealthSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import { memoized } from './memo.js';
 
 /** What was last learned of each instance, shared by all processes. */
 export interface HealthStore {
@@ -20,12 +21,14 @@ function decode(text: string): InstanceHealth | undefined {
 }
 
 export function createHealthStore(redis: Redis, keys: Keys): HealthStore {
+  // asked for with every submission, and another only with every check of a scanner
+  const decoded = memoized(decode);
   return {
     async all() {
       const health = new Map<string, InstanceHealth>();
       for (const [key, text] of Object.entries(await redis.hgetall(keys.health))) {
-        const decoded = decode(text);
-        if (decoded) health.set(key, decoded);
+        const one = decoded(key, text);
+        if (one) health.set(key, one);
       }
       return health;
     },

@@ -2,6 +2,7 @@
 import { type OperatorState, operatorStateSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import { memoized } from './memo.js';
 
 export interface OperatorStates {
   all(): Promise<ReadonlyMap<string, OperatorState>>;
@@ -9,11 +10,12 @@ export interface OperatorStates {
 }
 
 export function createOperatorStates(redis: Redis, keys: Keys): OperatorStates {
+  const decoded = memoized((text) => operatorStateSchema.parse(JSON.parse(text)));
   return {
     async all() {
       const states = new Map<string, OperatorState>();
       for (const [key, text] of Object.entries(await redis.hgetall(keys.operatorStates)))
-        states.set(key, operatorStateSchema.parse(JSON.parse(text)));
+        states.set(key, decoded(key, text));
       return states;
     },
     async set(instanceKey, state) {

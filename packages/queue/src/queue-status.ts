@@ -70,17 +70,22 @@ export async function queuePosition(
   const { redis, waitingRoom } = deps;
   const queue = deps.queues.forTask(task);
   const priority = jobPriority(task);
-  const [plain, fromEnd, rank, parked] = await Promise.all([
-    redis.llen(queue.toKey('wait')),
-    redis.lpos(queue.toKey('wait'), task.task_id),
-    redis.zrank(queue.toKey('prioritized'), task.task_id),
-    waitingRoom.place(task),
-  ]);
-  if (fromEnd !== null) return plain - fromEnd;
-  if (rank !== null) return plain + rank + (await waitingRoom.countBefore(task.scanner_pool, priority)) + 1;
-  if (parked === null) return null;
-  const before = await redis.zcount(queue.toKey('prioritized'), '-inf', `(${priority * PRIORITY_SCALE}`);
-  return plain + before + parked + 1;
+  // one round trip: every submission is answered with it
+  const questions = redis
+    .pipeline()
+    .llen(queue.toKey('wait'))
+    .lpos(queue.toKey('wait'), task.task_id)
+    .zrank(queue.toKey('prioritized'), task.task_id)
+    .zcount(queue.toKey('prioritized'), '-inf', `(${priority * PRIORITY_SCALE}`);
+  const answers = await waitingRoom.askPlace(questions, task, priority).exec();
+  const [plain, fromEnd, rank, before, parked, parkedBefore] = (answers ?? []).map(([error, answer]) => {
+    if (error) throw error;
+    return answer as number | null;
+  });
+  const ahead = plain ?? 0;
+  if (fromEnd != null) return ahead - fromEnd;
+  if (rank != null) return ahead + rank + (parkedBefore ?? 0) + 1;
+  return parked == null ? null : ahead + (before ?? 0) + parked + 1;
 }
 
 /** The state of a pool's queues (tool `get_queue_status`). @param capacity scans that the pool runs at once. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isTaskId, ScanmqError, type TaskRecord } from '@scanmq/contract';
+import { isTaskId, isTerminal, ScanmqError, type TaskRecord } from '@scanmq/contract';
 
 /**
  * The directory of a task's files (contract section 7).
@@ -12,7 +12,11 @@ export function taskDirectory(dataDir: string, taskId: string): string {
   return join(dataDir, taskId);
 }
 
-/** Writes `task.json` by rename: a reader sees the old record or the new one, never a part. */
+/**
+ * Writes `task.json` by rename: a reader sees the old record or the new one, never a part. Of a task that has ended the
+ * file is on the disk before this resolves; before that it is the copy of a record that will change, and waiting for the
+ * disk would be most of what a submission takes.
+ */
 export async function writeTaskFile(dataDir: string, record: TaskRecord): Promise<void> {
   const directory = taskDirectory(dataDir, record.task_id);
   await mkdir(directory, { recursive: true });
@@ -22,7 +26,7 @@ export async function writeTaskFile(dataDir: string, record: TaskRecord): Promis
   const file = await open(temporary, 'w', 0o640);
   try {
     await file.writeFile(`${JSON.stringify(kept, null, 2)}\n`);
-    await file.sync();
+    if (isTerminal(record.state)) await file.sync();
   } finally {
     await file.close();
   }

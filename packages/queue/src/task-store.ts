@@ -120,6 +120,10 @@ function eventOf(news: TaskNews, at: string): LogEvent | ProgressEvent {
 /** How long a waiting task may be joined; one that waits longer is not what a new request means. */
 const COALESCE_MS = 7 * 24 * 3_600_000;
 
+/** Records kept as they were read; one whose list of targets is long would take the place of many. */
+const REMEMBERED_RECORDS = 1_000;
+const REMEMBERED_TARGETS_CHARS = 4_096;
+
 function encode(change: TaskChange): string[] {
   return Object.entries(change).flatMap(([field, value]) =>
     value === undefined ? [] : [field, JSON.stringify(value)],
@@ -137,10 +141,33 @@ function decode(fields: Record<string, string>): TaskRecord | undefined {
 export function createTaskStore(options: TaskStoreOptions): TaskStore {
   const { redis, keys, dataDir, onFileError } = options;
   const now = options.now ?? (() => new Date());
+  /**
+   * Records as they were read last. Whatever changes one counts its revision up: one with the same revision is not read
+   * and checked again, which is most of what a question for a status takes.
+   */
+  const lastRead = new Map<string, TaskRecord>();
 
   async function find(taskId: string): Promise<TaskRecord | undefined> {
     if (!isTaskId(taskId)) return undefined;
-    return decode(await redis.hgetall(keys.record(taskId)));
+    const last = lastRead.get(taskId);
+    if (last) {
+      const revision = await redis.hget(keys.record(taskId), 'revision');
+      if (revision === String(last.revision)) return last;
+      lastRead.delete(taskId);
+    }
+    const task = decode(await redis.hgetall(keys.record(taskId)));
+    if (task) remember(task);
+    return task;
+  }
+
+  function remember(task: TaskRecord): void {
+    if (task.targets.length > REMEMBERED_TARGETS_CHARS) return;
+    lastRead.set(task.task_id, Object.freeze(task));
+    // a map keeps its order: the first is the one that was read the longest time ago
+    for (const oldest of lastRead.keys()) {
+      if (lastRead.size <= REMEMBERED_RECORDS) return;
+      lastRead.delete(oldest);
+    }
   }
 
   async function get(taskId: string): Promise<TaskRecord> {
@@ -268,8 +295,12 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
           requestHash: answer[2] ?? '',
         };
       }
-      await copyToFile(record.task_id);
-      return { how: 'created', fairRound: Number(answer[1]) };
+      const fairRound = Number(answer[1]);
+      // nobody else knows of it yet: what was written is what it is
+      await writeTaskFile(dataDir, { ...record, fair_round: fairRound }).catch((error: unknown) =>
+        onFileError(record.task_id, error),
+      );
+      return { how: 'created', fairRound };
     },
 
     async getMany(taskIds) {

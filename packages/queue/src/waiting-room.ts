@@ -5,7 +5,7 @@
  * call that gets lost costs a minute and not the task.
  */
 import type { TaskRecord, WaitingFor } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { jobPriority } from './priority.js';
 import type { Queues } from './queues.js';
@@ -27,10 +27,15 @@ export interface WaitingRoom {
   earlier(task: TaskRecord, blockers: readonly string[]): Promise<string | undefined>;
   /** How many of a pool wait here. */
   count(pool: string): Promise<number>;
-  /** How many wait here that are served before a task of this priority number. */
-  countBefore(pool: string, priority: number): Promise<number>;
-  /** Place among those that wait here, from 0; null for one that does not. */
-  place(task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>): Promise<number | null>;
+  /**
+   * Adds two questions to others: the place of a task among those that wait here, from 0 (null for one that does not),
+   * and how many of them are served before a task of this priority number.
+   */
+  askPlace(
+    questions: ChainableCommander,
+    task: Pick<TaskRecord, 'task_id' | 'scanner_pool'>,
+    priority: number,
+  ): ChainableCommander;
 }
 
 /** What those who follow a task are told when it has to wait for something. */
@@ -85,7 +90,9 @@ export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, qu
     },
     leave,
     count: (pool) => redis.zcard(keys.parked(pool)),
-    countBefore: (pool, priority) => redis.zcount(keys.parked(pool), '-inf', `(${priority}`),
-    place: (task) => redis.zrank(keys.parked(task.scanner_pool), task.task_id),
+    askPlace: (questions, task, priority) =>
+      questions
+        .zrank(keys.parked(task.scanner_pool), task.task_id)
+        .zcount(keys.parked(task.scanner_pool), '-inf', `(${priority}`),
   };
 }

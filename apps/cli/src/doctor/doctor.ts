@@ -42,7 +42,9 @@ export async function runChecks({
       since([...verdicts, ...found, ...(wrong.has('SCANNER_CONFIG') ? [] : list.verdicts)]),
     ),
     ...(wanted('data') ? { data: lookAtData(settings, wrong) } : {}),
-    ...(wanted('redis') || wanted('queues') ? lookAtRedis(settings, wrong, wanted('queues') ? list.scanners : undefined) : {}),
+    ...(wanted('redis') || wanted('queues')
+      ? lookAtRedis(settings, wrong, wanted('queues') ? list.scanners : undefined)
+      : {}),
     ...(wanted('scanners') ? { scanners: lookAtScanners(list.scanners) } : {}),
     ...(wanted('gateway')
       ? {
