@@ -47,6 +47,8 @@ const FOLLOWED_MS = options.quick ? 20_000 : 60_000;
 const HEAD = ['', 'measured', 'target', ''];
 const TARGET = { submit: 0.5, read: 0.7, startP50: 10, startP99: 50, age: 250, memory: 300 };
 const START_MS = 20_000;
+/** Ticks of the times in /proc, on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
 /** A request as pipelines send it; the bench fills in the id. */
 const SUBMISSION = JSON.stringify({
   targets: '192.0.2.0/28, 198.51.100.7',
@@ -149,8 +151,8 @@ async function measureRequests(service) {
     ])
       await compare(
         `GET /scans/{id} ${what} ÷ one hash read`,
-        { url: `${gateway.url}/api/v1/scans/${id}`, method: 'GET' },
-        { url: `${minimal.url}/read/${service.prefix}:tasks.record:${id}`, method: 'GET' },
+        { pid: gateway.pid, url: `${gateway.url}/api/v1/scans/${id}`, method: 'GET' },
+        { pid: minimal.pid, url: `${minimal.url}/read/${service.prefix}:tasks.record:${id}`, method: 'GET' },
         target,
       );
   }
@@ -158,8 +160,8 @@ async function measureRequests(service) {
     const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: SUBMISSION };
     await compare(
       'POST /scans ÷ queue.add alone',
-      { url: `${gateway.url}/api/v1/scans`, ...post },
-      { url: `${minimal.url}/add`, ...post },
+      { pid: gateway.pid, url: `${gateway.url}/api/v1/scans`, ...post },
+      { pid: minimal.pid, url: `${minimal.url}/add`, ...post },
       TARGET.submit,
     );
   }
@@ -168,23 +170,24 @@ async function measureRequests(service) {
 /** Requests per second of two servers, in turns. */
 async function compare(name, ours, theirs, target) {
   for (const one of [ours, theirs]) await load(one, seconds);
-  const ratios = [];
-  const rates = { ours: [], theirs: [] };
+  const found = { ours: [], theirs: [] };
   for (let round = 0; round < rounds; round += 1) {
     // whoever begins has a colder machine
-    const [first, second] = round % 2 === 0 ? [ours, theirs] : [theirs, ours];
-    const one = await load(first, seconds);
-    const other = await load(second, seconds);
-    const [own, bare] = round % 2 === 0 ? [one, other] : [other, one];
-    ratios.push(own / bare);
-    rates.ours.push(own);
-    rates.theirs.push(bare);
+    const order = round % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'];
+    for (const one of order) found[one].push(await load(one === 'ours' ? ours : theirs, seconds));
   }
-  say(`${name}: ${median(rates.ours).toFixed(0)} and ${median(rates.theirs).toFixed(0)} requests/s`);
-  rows.push(atLeast(name, median(ratios), target));
+  // of each round by itself: what else the machine does hits both
+  const ratio = (figure) =>
+    median(found.ours.map((round, index) => round[figure] / found.theirs[index][figure]));
+  const of = (one, figure) => median(found[one].map((round) => round[figure])).toFixed(0);
+  say(
+    `${name}: ${of('ours', 'rate')} and ${of('theirs', 'rate')} requests/s; CPU ${of('ours', 'cpuUs')} and ${of('theirs', 'cpuUs')} µs, of Redis ${of('ours', 'redisUs')} and ${of('theirs', 'redisUs')} µs`,
+  );
+  rows.push(atLeast(name, ratio('rate'), target), atMost('  the same, CPU of a request', ratio('cpuUs')));
 }
 
-async function load(asked, duration) {
+async function load({ pid, ...asked }, duration) {
+  const [cpu, redisCpu] = [await cpuOf(pid), await cpuOf(redis.pid)];
   const { requests, errors, timeouts, non2xx } = await autocannon({
     connections: CONNECTIONS,
     duration,
@@ -192,7 +195,23 @@ async function load(asked, duration) {
     ...asked,
   });
   failed += errors + timeouts + non2xx;
-  return requests.average;
+  const each = (seconds) => (seconds * 1e6) / requests.total;
+  return {
+    rate: requests.average,
+    cpuUs: each((await cpuOf(pid)) - cpu),
+    redisUs: each((await cpuOf(redis.pid)) - redisCpu),
+  };
+}
+
+/** Seconds that a process computed since it began. */
+async function cpuOf(pid) {
+  const text = await readFile(`/proc/${pid}/stat`, 'ascii');
+  // what comes behind the name of the program, which may hold anything
+  const [user, system] = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / TICKS_PER_SECOND;
 }
 
 /** From the answer to a submission until a worker has the job, by the stream of events of the queue. */

@@ -29,7 +29,13 @@ export function connectionOptions(settings: RedisSettings, role: ConnectionRole)
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
     ...(role === 'worker'
       ? { maxRetriesPerRequest: null }
-      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: GATEWAY_COMMAND_TIMEOUT_MS }),
+      : {
+          maxRetriesPerRequest: 1,
+          enableOfflineQueue: false,
+          commandTimeout: GATEWAY_COMMAND_TIMEOUT_MS,
+          // what many requests ask in one moment goes out in one write
+          enableAutoPipelining: true,
+        }),
   };
   if (settings.sentinels.length > 0) {
     return {

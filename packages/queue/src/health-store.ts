@@ -1,7 +1,7 @@
 import { type InstanceHealth, instanceHealthSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import { memoized } from './memo.js';
+import { memoized, recent } from './memo.js';
 
 /** What was last learned of each instance, shared by all processes. */
 export interface HealthStore {
@@ -20,24 +20,27 @@ function decode(text: string): InstanceHealth | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-export function createHealthStore(redis: Redis, keys: Keys): HealthStore {
+/** @param recentMs what others have written is seen this much later at most; what is written here, at once. */
+export function createHealthStore(redis: Redis, keys: Keys, recentMs: number): HealthStore {
   // asked for with every submission, and another only with every check of a scanner
   const decoded = memoized(decode);
+  const all = recent(recentMs, async () => {
+    const health = new Map<string, InstanceHealth>();
+    for (const [key, text] of Object.entries(await redis.hgetall(keys.health))) {
+      const one = decoded(key, text);
+      if (one) health.set(key, one);
+    }
+    return health;
+  });
   return {
-    async all() {
-      const health = new Map<string, InstanceHealth>();
-      for (const [key, text] of Object.entries(await redis.hgetall(keys.health))) {
-        const one = decoded(key, text);
-        if (one) health.set(key, one);
-      }
-      return health;
-    },
+    all: () => all.get(),
     async get(instanceKey) {
       const text = await redis.hget(keys.health, instanceKey);
       return text === null ? undefined : decode(text);
     },
     async set(health) {
       await redis.hset(keys.health, health.instance_key, JSON.stringify(health));
+      all.forget();
     },
     async takeTurn(instanceKey, purpose, intervalMs) {
       // a little shorter than the interval, or the same process would miss its own next turn

@@ -12,3 +12,26 @@ export function memoized<T>(decode: (text: string) => T): (key: string, text: st
     return made;
   };
 }
+
+/**
+ * Gives the same answer for a moment to all who ask.
+ * @param lifeMs 0 = each is asked for anew.
+ */
+export function recent<T>(lifeMs: number, ask: () => Promise<T>): { get(): Promise<T>; forget(): void } {
+  let known: { readonly untilMs: number; readonly answer: Promise<T> } | undefined;
+  return {
+    get() {
+      if (known && performance.now() < known.untilMs) return known.answer;
+      const asked = { untilMs: performance.now() + lifeMs, answer: ask() };
+      known = asked;
+      // a failure is nobody's answer a moment later
+      asked.answer.catch(() => {
+        if (known === asked) known = undefined;
+      });
+      return asked.answer;
+    },
+    forget() {
+      known = undefined;
+    },
+  };
+}

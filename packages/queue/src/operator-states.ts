@@ -2,24 +2,27 @@
 import { type OperatorState, operatorStateSchema } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import { memoized } from './memo.js';
+import { memoized, recent } from './memo.js';
 
 export interface OperatorStates {
   all(): Promise<ReadonlyMap<string, OperatorState>>;
   set(instanceKey: string, state: OperatorState): Promise<void>;
 }
 
-export function createOperatorStates(redis: Redis, keys: Keys): OperatorStates {
+/** @param recentMs what others have decided is seen this much later at most; what is decided here, at once. */
+export function createOperatorStates(redis: Redis, keys: Keys, recentMs: number): OperatorStates {
   const decoded = memoized((text) => operatorStateSchema.parse(JSON.parse(text)));
+  const all = recent(recentMs, async () => {
+    const states = new Map<string, OperatorState>();
+    for (const [key, text] of Object.entries(await redis.hgetall(keys.operatorStates)))
+      states.set(key, decoded(key, text));
+    return states;
+  });
   return {
-    async all() {
-      const states = new Map<string, OperatorState>();
-      for (const [key, text] of Object.entries(await redis.hgetall(keys.operatorStates)))
-        states.set(key, decoded(key, text));
-      return states;
-    },
+    all: () => all.get(),
     async set(instanceKey, state) {
       await redis.hset(keys.operatorStates, instanceKey, JSON.stringify(state));
+      all.forget();
     },
   };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
+import { until } from '@scanmq/testkit';
 import { Redis } from 'ioredis';
 import { NO_LIMITS, NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
 
@@ -55,13 +56,17 @@ const placement = { scannerType: 'nessus', pool: 'nessus', pinnedInstance: null 
 const submit = (change: Partial<ScanRequest> = {}): Promise<{ task: TaskRecord; replay: boolean }> =>
   queue.submit(request(change), placement, { principal: 'tester' });
 
+/** The copy of a new record is written beside the submission, not before its answer. */
+const taskFile = (taskId: string): Promise<string> =>
+  until('task.json is written', () => readFile(join(directory, taskId, 'task.json'), 'utf8'));
+
 describe('a submission', () => {
   it('makes a record, a job of the same id, and a task.json', async () => {
     const { task, replay } = await submit();
     expect(replay).toBe(false);
     expect(await queue.tasks.get(task.task_id)).toEqual(task);
     expect((await queue.queues.forTask(task).getJob(task.task_id))?.data.task_id).toBe(task.task_id);
-    const file = JSON.parse(await readFile(join(directory, task.task_id, 'task.json'), 'utf8'));
+    const file = JSON.parse(await taskFile(task.task_id));
     expect(file).toMatchObject({ task_id: task.task_id, state: 'queued' });
   });
 
@@ -115,7 +120,7 @@ describe('a submission', () => {
               : '';
       expect(text).not.toContain(canary);
     }
-    expect(await readFile(join(directory, task.task_id, 'task.json'), 'utf8')).not.toContain(canary);
+    expect(await taskFile(task.task_id)).not.toContain(canary);
     expect(await queue.credentials.open(task.task_id)).toMatchObject({ ssh_password: canary });
     await queue.credentials.delete(task.task_id);
     expect(await queue.credentials.open(task.task_id)).toBeUndefined();

@@ -81,6 +81,11 @@ export interface QueueSystemOptions {
 }
 
 const PLAN_SECRET_BYTES = 32;
+/**
+ * A gateway asks for the state of the fleet with every submission and status. A worker, which assigns tasks by it, asks
+ * anew each time: a submission that came through in this moment is held back there.
+ */
+const FLEET_LIFE_MS = 200;
 
 /** Everything that lives in Redis, behind one door. */
 export interface QueueSystem {
@@ -164,6 +169,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     throw error;
   }
   const keys = createKeys(settings.queuePrefix);
+  const recentMs = role === 'gateway' ? FLEET_LIFE_MS : 0;
   const tasks = createTaskStore({
     redis,
     keys,
@@ -208,9 +214,9 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     waitingRoom,
     storedCredentials: stored,
     deadLetters: createDeadLetters(redis, keys, controlDeps, purgeDeps),
-    operatorStates: createOperatorStates(redis, keys),
+    operatorStates: createOperatorStates(redis, keys, recentMs),
     scannerCleanup: createScannerCleanup(redis, keys),
-    health: createHealthStore(redis, keys),
+    health: createHealthStore(redis, keys, recentMs),
     followed: createFollowedScans(redis, keys),
     schedules: createScheduleStore({ redis, keys, queue: queues.schedules, now }),
     scheduleRuns: createScheduleRuns({ redis, keys, queue: queues.schedules, now }),
@@ -269,6 +275,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
       }),
     listenEvents,
     async close() {
+      await tasks.close();
       await queues.close();
       redis.disconnect();
     },

@@ -14,8 +14,8 @@ export function taskDirectory(dataDir: string, taskId: string): string {
 
 /**
  * Writes `task.json` by rename: a reader sees the old record or the new one, never a part. Of a task that has ended the
- * file is on the disk before this resolves; before that it is the copy of a record that will change, and waiting for the
- * disk would be most of what a submission takes.
+ * file is on the disk before this resolves; before that it is the copy of a record that will change, and is not worth
+ * waiting for the disk.
  */
 export async function writeTaskFile(dataDir: string, record: TaskRecord): Promise<void> {
   const directory = taskDirectory(dataDir, record.task_id);

@@ -14,6 +14,7 @@ import {
   taskRecordSchema,
 } from '@scanmq/contract';
 import type { Redis } from 'ioredis';
+import { createBackgroundCopies } from './background-copies.js';
 import { type Keys, queueNameOf } from './keys.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
@@ -106,8 +107,12 @@ export interface TaskStore {
   countByState(state: TaskState): Promise<number>;
   /** Writes `task.json` anew from the record. */
   copyToFile(taskId: string): Promise<void>;
+  /** Writes the copies that still wait for their turn. */
+  close(): Promise<void>;
 }
 
+/** At the end; what is not written by then is written with the next change of its task. */
+const COPIES_GRACE_MS = 2_000;
 const ALL_STATES = TASK_STATES.join(',');
 const ANY_STATE: readonly TaskState[] = [];
 
@@ -163,7 +168,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
   function remember(task: TaskRecord): void {
     if (task.targets.length > REMEMBERED_TARGETS_CHARS) return;
     lastRead.set(task.task_id, Object.freeze(task));
-    // a map keeps its order: the first is the one that was read the longest time ago
+    // a map keeps its order: the first is the one that came the longest time ago
     for (const oldest of lastRead.keys()) {
       if (lastRead.size <= REMEMBERED_RECORDS) return;
       lastRead.delete(oldest);
@@ -241,10 +246,13 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     }
   }
 
+  const copies = createBackgroundCopies(copyToFile);
+
   return {
     find,
     get,
     copyToFile,
+    close: () => copies.close(COPIES_GRACE_MS),
 
     async create(record, { idempotencyTtlMs, sealedCredentials, share, coalesce }) {
       const recordKey = keys.record(record.task_id);
@@ -295,12 +303,8 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
           requestHash: answer[2] ?? '',
         };
       }
-      const fairRound = Number(answer[1]);
-      // nobody else knows of it yet: what was written is what it is
-      await writeTaskFile(dataDir, { ...record, fair_round: fairRound }).catch((error: unknown) =>
-        onFileError(record.task_id, error),
-      );
-      return { how: 'created', fairRound };
+      await copies.add(record.task_id);
+      return { how: 'created', fairRound: Number(answer[1]) };
     },
 
     async getMany(taskIds) {

@@ -1,4 +1,4 @@
-export { type RunningProgram, startProgram } from './program.js';
+export { type RunningProgram, SCANMQ, startProgram } from './program.js';
 export { type CommandResult, runCommand } from './run-command.js';
 export {
   createService,
