@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RedisSettings, ScannerInstanceConfig } from '@scanmq/config';
-import type { ScannerProbe } from '@scanmq/contract';
+import { instanceKey, type ScannerProbe } from '@scanmq/contract';
 import type { RedisFacts } from '@scanmq/queue';
 import { examine, ok, type Verdict } from './check.js';
 import { judgeClock, judgeQueues, judgeRedis, redisAddress } from './redis-checks.js';
@@ -127,13 +127,24 @@ describe('queues', () => {
 });
 
 describe('a scanner', () => {
-  const instance = {
-    instanceKey: 'nessus:scanner1',
+  const instance: ScannerInstanceConfig = {
+    type: 'nessus',
+    pool: 'nessus',
+    instanceId: 'scanner1',
+    instanceKey: instanceKey('nessus', 'scanner1'),
+    name: 'scanner1',
     url: 'https://scanner.example.com:8834',
-    auth: { kind: 'session', username: 'u', password: 'p' },
+    enabled: true,
     maxConcurrentScans: 3,
+    auth: { kind: 'session', username: 'u', password: 'p' },
+    interface: 'api',
+    caFile: undefined,
+    tlsFingerprint: undefined,
+    headers: {},
+    folder: undefined,
     follow: undefined,
-  } as ScannerInstanceConfig;
+    scanner: undefined,
+  };
   const probe: ScannerProbe = {
     instance_key: 'nessus:scanner1',
     checked_at: '2026-11-23T12:00:00.000Z',
