@@ -43,7 +43,7 @@ const CONNECTIONS = 16;
 const STARTS = options.quick ? 40 : 200;
 const FOLLOWERS = 1_000;
 const FOLLOWED = 200;
-const FOLLOWED_MS = options.quick ? 20_000 : 60_000;
+const FOLLOW_SECONDS = options.quick ? 30 : 90;
 const HEAD = ['', 'measured', 'target', ''];
 const TARGET = { submit: 0.5, read: 0.7, startP50: 10, startP99: 50, age: 250, memory: 300 };
 const START_MS = 20_000;
@@ -71,7 +71,7 @@ try {
     await withService({ scanners: [setup] }, measureStarts);
   }
   if (only.includes('follow')) {
-    const setup = { scanDurationMs: FOLLOWED_MS, limit: FOLLOWED / 2 };
+    const setup = { scanDurationMs: FOLLOW_SECONDS * 2_000, limit: FOLLOWED / 2 };
     await withService(
       { scanners: [setup, setup], env: { POLL_INTERVAL_SECONDS: '5', WORKER_LOCK_SECONDS: '60' } },
       measureFollowing,
@@ -253,7 +253,7 @@ async function measureFollowing(service) {
     taskIds.push((await api.submit({ targets: `192.0.2.${number}`, name: 'followed' })).task_id);
   const followers = spawn(
     process.execPath,
-    [here('baselines/followers.mjs'), gateway.url, String(FOLLOWERS), ...taskIds],
+    [here('baselines/followers.mjs'), gateway.url, String(FOLLOWERS), String(FOLLOW_SECONDS), ...taskIds],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   children.push(followers);
