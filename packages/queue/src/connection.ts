@@ -29,13 +29,7 @@ export function connectionOptions(settings: RedisSettings, role: ConnectionRole)
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
     ...(role === 'worker'
       ? { maxRetriesPerRequest: null }
-      : {
-          maxRetriesPerRequest: 1,
-          enableOfflineQueue: false,
-          commandTimeout: GATEWAY_COMMAND_TIMEOUT_MS,
-          // what many requests ask in one moment goes out in one write
-          enableAutoPipelining: true,
-        }),
+      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: GATEWAY_COMMAND_TIMEOUT_MS }),
   };
   if (settings.sentinels.length > 0) {
     return {
