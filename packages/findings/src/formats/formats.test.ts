@@ -338,6 +338,7 @@ describe('every format', () => {
     if (format === 'junit') expect(suitesOf(await expectJunit(text))).toHaveLength(1);
     else if (format === 'sarif') expect(readSarif(text).results).toEqual([]);
     else if (format === 'csv') expect(readCsv(text)).toHaveLength(1);
+    else if (format === 'code-quality') expect(JSON.parse(text)).toEqual([]);
     else expect(JSON.parse(text).findings).toEqual([]);
   });
 
