@@ -31,7 +31,7 @@ export interface EventHub {
   hasMore(taskId: string, lastId: number | undefined): Promise<boolean>;
   /**
    * @param lastId of the last event that the follower has; undefined when it has none.
-   * @returns ends following.
+   * @returns ends following. The follower may have been ended before it returns.
    */
   follow(taskId: string, lastId: number | undefined, follower: Follower): () => void;
   /** Followers, of whatever task. */
