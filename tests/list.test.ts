@@ -8,7 +8,10 @@ let [one, other] = [restClient(''), restClient('')];
 
 beforeAll(async () => {
   // no worker: every task stays queued
-  service = await createService({ redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '' });
+  service = await createService({
+    redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
+    env: { MAX_HOSTS_PER_SCAN: '0' },
+  });
   one = restClient((await service.startGateway()).url);
   other = restClient((await service.startGateway()).url);
 }, 60_000);

@@ -6,6 +6,7 @@ export {
   type OpeningWindow,
 } from './opening-hours.js';
 export { readScannersConfig, type ScannersSource } from './scanners-file.js';
+export { readSecretFile } from './secret-files.js';
 export { type Environment, readSettings } from './settings.js';
 export type * from './types.js';
 export { renderEnvExample, VARIABLES, type Variable, type VariableName } from './variables.js';

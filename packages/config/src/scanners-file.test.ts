@@ -349,6 +349,39 @@ describe('without a scanners.yaml', () => {
   });
 });
 
+describe('a secret in a file', () => {
+  const placeholder = (inside: string): string => `'\${${inside}}'`;
+  const secretFile = (name: string, content: string): string => {
+    writeFileSync(join(directory, name), content);
+    return join(directory, name);
+  };
+
+  it('takes the place of a placeholder in scanners.yaml, without the line end at its end', () => {
+    const path = secretFile('password', ' blank at both ends \n');
+    const [scanner] = read(instance({ password: placeholder(`file:${path}`) }), {}).pools.get('nessus') ?? [];
+    expect(scanner?.auth).toMatchObject({ password: ' blank at both ends ' });
+  });
+
+  it('that is not there is a mistake with its place', () => {
+    expect(mistakes(() => read(instance({ password: placeholder('file:no-such') }), {}))).toEqual({
+      'nessus[0].password': expect.stringContaining('no-such cannot be read'),
+    });
+    const large = secretFile('large', 'x'.repeat(65 * 1024));
+    expect(
+      Object.keys(mistakes(() => read(instance({ password: placeholder(`file:${large}`) }), {}))),
+    ).toEqual(['nessus[0].password']);
+  });
+
+  it('may be named by NESSUS_PASSWORD_FILE, for a placeholder too, and is read anew each time', () => {
+    const env = { NESSUS_PASSWORD_FILE: secretFile('rotated', 'first\n') };
+    const password = () =>
+      read(instance({ password: placeholder('NESSUS_PASSWORD') }), env).pools.get('nessus')?.[0]?.auth;
+    expect(password()).toMatchObject({ password: 'first' });
+    secretFile('rotated', 'second');
+    expect(password()).toMatchObject({ password: 'second' });
+  });
+});
+
 describe('config/scanners.example.yaml', () => {
   const example = readFileSync(resolve('config/scanners.example.yaml'), 'utf8');
   const env = new Proxy<Record<string, string>>(

@@ -1,6 +1,6 @@
 /** `scanners.yaml` (contract section 6), or the one scanner that the environment describes. */
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type InputIssue, poolNameSchema } from '@scanmq/contract';
 import { LineCounter, parseDocument } from 'yaml';
 import { ConfigError } from './config-error.js';
@@ -14,6 +14,7 @@ import {
 } from './fleet-rules.js';
 import { fillPlaceholders } from './placeholders.js';
 import { readInstance } from './scanner-instance.js';
+import { readSecretFile, withSecretFiles } from './secret-files.js';
 import type { Environment } from './settings.js';
 import type { PoolRules, ScannerInstanceConfig, ScannersConfig, Settings } from './types.js';
 
@@ -23,7 +24,10 @@ export type ScannersSource = Pick<Settings, 'scannerConfigFile' | 'maxConcurrent
  * Reads the scanners: from `scanners.yaml` where there is one, otherwise from `NESSUS_URL` and its like.
  * @throws ConfigError that lists every mistake with its place, such as `nessus[0].url`.
  */
-export function readScannersConfig(settings: ScannersSource, env: Environment): ScannersConfig {
+export function readScannersConfig(settings: ScannersSource, given: Environment): ScannersConfig {
+  const issues: InputIssue[] = [];
+  const env = withSecretFiles(given, (path, message) => void issues.push({ path, message }));
+  if (issues.length > 0) throw new ConfigError('The environment', issues);
   const file = readFileIfThere(settings.scannerConfigFile);
   if (file !== undefined) return fromFile(file, settings, env);
   if (env.NESSUS_URL?.trim()) return fromEnvironment(settings, env);
@@ -97,12 +101,17 @@ function fromFile(file: string, settings: ScannersSource, env: Environment): Sca
   const poolRules = new Map<string, PoolRules>();
   const report: ReportMistake = (path, message) => void issues.push({ path, message });
   const fill = (value: unknown, place: string): unknown =>
-    fillPlaceholders(value, env, (path, missing) =>
-      report(
-        [place, ...path].join('.'),
-        `the variable ${missing} is not set; set it, or give a default: \${${missing}:-default}`,
-      ),
-    );
+    fillPlaceholders(value, {
+      env,
+      readFile: (path) => readSecretFile(resolve(dirname(subject), path)),
+      onMissing: (path, { kind, name }) =>
+        report(
+          [place, ...path].join('.'),
+          kind === 'file'
+            ? `the file ${name} cannot be read, or is larger than a secret`
+            : `the variable ${name} is not set; set it, or give a default: \${${name}:-default}`,
+        ),
+    });
   const {
     [TARGET_LIMITS]: targetLimits,
     [PRINCIPALS]: principals,

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ScanmqError } from '@scanmq/contract';
 import { ConfigError, type Environment, readSettings, renderEnvExample, VARIABLES } from './index.js';
@@ -58,6 +59,12 @@ describe('the settings of an empty environment', () => {
       webhookTimeoutMs: 10_000,
       webhookRetryMs: 15_000,
       webhookDisableMs: 72 * 3_600_000,
+      targetsDenyDefaults: true,
+      maxHostsPerScan: 65_536,
+      dnsServers: [],
+      credentialsKeysPrevious: [],
+      credentialsFile: undefined,
+      credentialsDir: undefined,
       apiKeysFile: undefined,
       credentialsKey: undefined,
       maxConcurrentScans: 3,
@@ -92,6 +99,36 @@ describe('a setting', () => {
     const key = Buffer.from([...Array(32).keys()]);
     for (const text of [key.toString('hex'), key.toString('base64'), key.toString('base64url')])
       expect(readSettings({ CREDENTIALS_KEY: text }).credentialsKey).toEqual(key);
+  });
+
+  it('may come as a file, where it is a secret, but not twice', () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'scanmq-settings-')), 'key');
+    writeFileSync(path, `${'ab'.repeat(32)}\n`);
+    expect(readSettings({ CREDENTIALS_KEY_FILE: path }).credentialsKey).toEqual(Buffer.alloc(32, 0xab));
+    expect(mistakes({ CREDENTIALS_KEY_FILE: path, CREDENTIALS_KEY: 'ab'.repeat(32) })).toEqual({
+      CREDENTIALS_KEY: expect.stringContaining('not both'),
+    });
+    expect(mistakes({ CREDENTIALS_KEY_FILE: `${path}.no` })).toEqual({
+      CREDENTIALS_KEY: 'the file of CREDENTIALS_KEY_FILE cannot be read',
+    });
+  });
+
+  it('may name keys of before, beside a new one only', () => {
+    const [a, b, c] = ['aa', 'bb', 'cc'].map((byte) => byte.repeat(32));
+    expect(
+      readSettings({ CREDENTIALS_KEY: a, CREDENTIALS_KEY_PREVIOUS: `${b}, ${c}` }).credentialsKeysPrevious,
+    ).toEqual([Buffer.alloc(32, 0xbb), Buffer.alloc(32, 0xcc)]);
+    expect(mistakes({ CREDENTIALS_KEY_PREVIOUS: b ?? '' })).toHaveProperty('CREDENTIALS_KEY_PREVIOUS');
+  });
+
+  it('may name resolvers by their address', () => {
+    expect(readSettings({ DNS_SERVERS: '192.0.2.53 [2001:db8::53]:5353,192.0.2.54:54' }).dnsServers).toEqual([
+      { host: '192.0.2.53', port: 53 },
+      { host: '2001:db8::53', port: 5353 },
+      { host: '192.0.2.54', port: 54 },
+    ]);
+    for (const wrong of ['dns.example', '2001:db8::53', '192.0.2.53:0', '192.0.2'])
+      expect(mistakes({ DNS_SERVERS: wrong })).toHaveProperty('DNS_SERVERS');
   });
 
   it('may list Sentinels', () => {

@@ -1,6 +1,7 @@
 import type { InputIssue } from '@scanmq/contract';
 import type { z } from 'zod';
 import { ConfigError } from './config-error.js';
+import { givenTwice, withSecretFiles } from './secret-files.js';
 import type { Settings } from './types.js';
 import { VARIABLES, type VariableName } from './variables.js';
 
@@ -12,13 +13,16 @@ type Value<N extends VariableName> = z.output<(typeof VARIABLES)[N]['schema']>;
  * Reads the settings, once, at start.
  * @throws ConfigError that lists every mistake.
  */
-export function readSettings(env: Environment): Settings {
+export function readSettings(given: Environment): Settings {
   const issues: InputIssue[] = [];
+  const env = withSecretFiles(given, (path, message) => void issues.push({ path, message }));
+  for (const name of givenTwice(given))
+    issues.push({ path: name, message: `expected ${name} or ${name}_FILE, not both` });
   const values = new Map<string, unknown>();
   for (const [name, variable] of Object.entries(VARIABLES)) {
-    const given = env[name]?.trim();
-    const text = given === undefined || given === '' ? variable.default : given;
-    if (text === undefined) continue;
+    const written = env[name]?.trim();
+    const text = written === undefined || written === '' ? variable.default : written;
+    if (text === undefined || issues.some(({ path }) => path === name)) continue;
     const parsed = variable.schema.safeParse(text);
     if (parsed.success) values.set(name, parsed.data);
     else issues.push({ path: name, message: parsed.error.issues.map((issue) => issue.message).join('; ') });
@@ -44,6 +48,16 @@ export function readSettings(env: Environment): Settings {
     (optional('REDIS_SENTINELS') === undefined) === (optional('REDIS_SENTINEL_NAME') === undefined)
       ? undefined
       : 'expected together with REDIS_SENTINELS',
+  );
+  relation('CREDENTIALS_KEY_PREVIOUS', ['CREDENTIALS_KEY'], () =>
+    optional('CREDENTIALS_KEY_PREVIOUS') !== undefined && optional('CREDENTIALS_KEY') === undefined
+      ? 'expected together with CREDENTIALS_KEY, the new one'
+      : undefined,
+  );
+  relation('CREDENTIALS_FILE', ['CREDENTIALS_KEY'], () =>
+    optional('CREDENTIALS_FILE') !== undefined && optional('CREDENTIALS_KEY') === undefined
+      ? 'expected together with CREDENTIALS_KEY, which it is sealed with'
+      : undefined,
   );
   // ignoring it would silently use another Redis than the one meant
   relation('REDIS_CLUSTER_NODES', [], () =>
@@ -98,8 +112,14 @@ export function readSettings(env: Environment): Settings {
     webhookTimeoutMs: value('WEBHOOK_TIMEOUT_SECONDS'),
     webhookRetryMs: value('WEBHOOK_RETRY_SECONDS'),
     webhookDisableMs: value('WEBHOOK_DISABLE_HOURS'),
+    targetsDenyDefaults: value('TARGETS_DENY_DEFAULTS') === 'on',
+    maxHostsPerScan: value('MAX_HOSTS_PER_SCAN'),
+    dnsServers: optional('DNS_SERVERS') ?? [],
     apiKeysFile: optional('API_KEYS_FILE'),
     credentialsKey: optional('CREDENTIALS_KEY'),
+    credentialsKeysPrevious: optional('CREDENTIALS_KEY_PREVIOUS') ?? [],
+    credentialsFile: optional('CREDENTIALS_FILE'),
+    credentialsDir: optional('CREDENTIALS_DIR'),
     logLevel: value('LOG_LEVEL'),
     maxConcurrentScans: value('MAX_CONCURRENT_SCANS'),
   };

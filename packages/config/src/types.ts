@@ -79,11 +79,17 @@ export interface ScannersConfig {
   readonly principalRules: ReadonlyMap<string, PrincipalRules>;
 }
 
+/** Where something listens: an IP address or a name, and a port. */
+export interface NetworkAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface RedisSettings {
   readonly url: string;
-  readonly sentinels: readonly { readonly host: string; readonly port: number }[];
+  readonly sentinels: readonly NetworkAddress[];
   readonly sentinelName: string | undefined;
-  readonly clusterNodes: readonly { readonly host: string; readonly port: number }[];
+  readonly clusterNodes: readonly NetworkAddress[];
 }
 
 /** The environment, read once at start. Durations are milliseconds. */
@@ -147,9 +153,20 @@ export interface Settings {
   readonly webhookRetryMs: number;
   /** A webhook that has only failed for so long is disabled. */
   readonly webhookDisableMs: number;
+  /** Loopback, link-local, metadata services of clouds, multicast and the like are denied beside the lists. */
+  readonly targetsDenyDefaults: boolean;
+  /** Hosts in one scan; 0 = no limit. */
+  readonly maxHostsPerScan: number;
+  /** Asked for the addresses of targets; empty = the system. */
+  readonly dnsServers: readonly NetworkAddress[];
   readonly apiKeysFile: string | undefined;
-  /** 32 bytes; seals inline credentials. */
+  /** 32 bytes; seals credentials. */
   readonly credentialsKey: Buffer | undefined;
+  /** Keys that credentials may still be sealed with. */
+  readonly credentialsKeysPrevious: readonly Buffer[];
+  /** Absolute paths: sealed file and mounted folder of credentials; read by workers only. */
+  readonly credentialsFile: string | undefined;
+  readonly credentialsDir: string | undefined;
   /** Limit of an instance that names none. */
   readonly maxConcurrentScans: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';

@@ -1,4 +1,5 @@
 /** Every environment variable: name, form, default and meaning in one table. `.env.example` is made from it. */
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { badTargetSetEntry, setHasNames, targetSet } from '@scanmq/contract';
 import { z } from 'zod';
@@ -58,6 +59,25 @@ const addresses = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+/** Addresses of resolvers, with a port where it is not 53; names would have to be resolved first. */
+const dnsServers = z.string().transform((text, ctx) => {
+  const list = text
+    .split(/[\s,]+/)
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [, six, four, port = '53'] =
+        /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(part) ?? [];
+      return { host: six ?? four ?? part, port: Number(port) };
+    });
+  if (list.every(({ host, port }) => isIP(host) !== 0 && port >= 1 && port <= 65_535)) return list;
+  ctx.addIssue({
+    code: 'custom',
+    message:
+      'expected addresses of resolvers, with a port where it is not 53: 192.0.2.53, [2001:db8::53]:5353',
+  });
+  return z.NEVER;
+});
+
 /** Kept as text: what an entry means is known to the policy that checks targets. */
 const targetList = z.string().transform((text, ctx) => {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
@@ -93,6 +113,11 @@ const key32 = z.string().transform((text, ctx) => {
   });
   return z.NEVER;
 });
+
+const keys32 = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((part) => part !== ''))
+  .pipe(z.array(key32));
 
 const redisUrl = z
   .string()
@@ -326,6 +351,24 @@ export const VARIABLES = {
     'Only these may be scanned: addresses, ranges, networks, names, .example.com',
   ),
   TARGETS_DENY: define('Policy', targetList, undefined, 'These may never be scanned'),
+  TARGETS_DENY_DEFAULTS: define(
+    'Policy',
+    z.enum(['on', 'off'], 'expected on or off'),
+    'on',
+    'on: loopback, link-local, metadata services of clouds, multicast and broadcast are refused unless TARGETS_ALLOW names exactly those',
+  ),
+  MAX_HOSTS_PER_SCAN: define(
+    'Policy',
+    whole(0, 4_294_967_296),
+    '65536',
+    'Scans of more hosts are refused; 0 = no limit',
+  ),
+  DNS_SERVERS: define(
+    'Policy',
+    dnsServers,
+    undefined,
+    'Resolvers asked for the addresses of targets, instead of the system: those that the scanners use',
+  ),
   CONFIRM_ABOVE_HOSTS: define(
     'Policy',
     whole(0, 4_294_967_296),
@@ -355,6 +398,24 @@ export const VARIABLES = {
     key32,
     undefined,
     'Seals credentials of scans on their way to the worker; 32 bytes: openssl rand -base64 32',
+  ),
+  CREDENTIALS_KEY_PREVIOUS: define(
+    'Policy',
+    keys32,
+    undefined,
+    'Keys that credentials may still be sealed with, comma separated, until scanmq credentials rotate was run',
+  ),
+  CREDENTIALS_FILE: define(
+    'Policy',
+    path,
+    undefined,
+    'Credentials that scans name by credential_ref: a file made by scanmq credentials seal; read by workers only',
+  ),
+  CREDENTIALS_DIR: define(
+    'Policy',
+    path,
+    undefined,
+    'Or a mounted folder: one folder per name, with files such as ssh_username, ssh_password; read by workers only',
   ),
 
   WEBHOOK_ALLOW_NETWORKS: define(
@@ -395,11 +456,22 @@ export const VARIABLES = {
 
 export type VariableName = keyof typeof VARIABLES;
 
+/** Those that hold a secret: each may come as a file, named by a variable of the same name with `_FILE` at its end. */
+export const SECRET_VARIABLES = [
+  'REDIS_URL',
+  'NESSUS_PASSWORD',
+  'NESSUS_ACCESS_KEY',
+  'NESSUS_SECRET_KEY',
+  'CREDENTIALS_KEY',
+  'CREDENTIALS_KEY_PREVIOUS',
+] as const satisfies readonly VariableName[];
+
 /** The text of `.env.example`: every variable with its meaning, commented out with its default. */
 export function renderEnvExample(): string {
   const lines = [
     '# Settings of scanmq. Everything is optional; what is commented out shows the default.',
     '# Fractions are allowed in all times.',
+    `# Instead of a secret, the path of a file that holds it: ${SECRET_VARIABLES.map((name) => `${name}_FILE`).join(', ')}.`,
   ];
   let group = '';
   for (const [name, variable] of Object.entries(VARIABLES)) {

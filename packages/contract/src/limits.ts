@@ -8,6 +8,16 @@ export const LIMITS = {
   targetsChars: 256 * 1024,
   /** Separate targets in one scan, each an address, a range, a network or a name. */
   targetEntries: 5_000,
+  /** Entries of each list that says what a principal may scan: they are kept with each of its tasks. */
+  targetScopeEntries: 500,
+
+  /** One name is looked up for so long at most, and all names of a request together, milliseconds. */
+  nameLookupMs: 5_000,
+  namesLookupMs: 20_000,
+  /** Names looked up at once by the system: each takes one of Node's four threads. */
+  systemLookups: 3,
+  /** Names asked for at once where DNS_SERVERS says whom. */
+  dnsLookups: 50,
   idempotencyKeyChars: 255,
   secretChars: 16 * 1024,
   usernameChars: 256,

@@ -2,6 +2,7 @@
  * The one parser of scan targets. What it accepts is what Nessus accepts in `text_targets`
  * (nessus-api.md section 4.1): addresses, ranges `a-b`, networks in CIDR form, host names.
  */
+import { domainToASCII } from 'node:url';
 import ipaddr from 'ipaddr.js';
 import { type InputIssue, InvalidRequestError } from './errors.js';
 import { LIMITS } from './limits.js';
@@ -125,18 +126,22 @@ export function parseTargets(text: string): readonly Target[] {
   for (const part of parts) {
     const target = parseTarget(part);
     if (target) targets.push(target);
-    else {
-      issues.push({
-        path: 'targets',
-        message: `'${part.slice(0, 80)}' is not an IP address, a range (10.0.0.1-10.0.0.9), a network (10.0.0.0/24) or a host name`,
-      });
-    }
+    else issues.push({ path: 'targets', message: whyNot(part) });
   }
   if (issues.length > 0) {
     const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
     throw new InvalidRequestError(`Bad target: ${issues[0]?.message}${more}.`, issues);
   }
   return targets;
+}
+
+function whyNot(part: string): string {
+  const shown = part.slice(0, 80);
+  // a name is not rewritten by us: whoever reads the request must see what is scanned
+  const ascii = /[^ -~]/.test(part) ? domainToASCII(part.slice(0, 253)) : '';
+  return parseTarget(ascii)?.kind === 'name'
+    ? `'${shown}' has letters beyond ASCII; write it as '${ascii}', if that is the host that is meant`
+    : `'${shown}' is not an IP address, a range (10.0.0.1-10.0.0.9), a network (10.0.0.0/24) or a host name`;
 }
 
 /** How many hosts a target can stand for; a name counts as one. */
@@ -150,4 +155,14 @@ export function targetsOverlap(a: Target, b: Target): boolean {
     return a.kind === 'name' && b.kind === 'name' && a.text === b.text;
   }
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+/** The addresses that two targets share; undefined when they share none. */
+export function sharedAddresses(a: IpTarget, b: Omit<IpTarget, 'kind' | 'text'>): IpTarget | undefined {
+  let { first, last } = a;
+  if (b.first > first) first = b.first;
+  if (b.last < last) last = b.last;
+  return a.family === b.family && first <= last
+    ? { kind: 'range', text: a.text, family: a.family, first, last }
+    : undefined;
 }

@@ -6,6 +6,7 @@ import { qualitySchema } from './quality.js';
 import { prioritySchema, scanTypeSchema } from './requests.js';
 import { authenticationStatusSchema, RESULT_PROFILES, resultsSummarySchema } from './results.js';
 import { taskStateSchema } from './states.js';
+import { targetScopeSchema } from './target-scope.js';
 
 const isoTime = z.iso.datetime();
 
@@ -169,6 +170,8 @@ export const taskRecordSchema = z.object({
   target_limits: z.array(z.string()).default([]),
   /** The recurring scan that submitted it. */
   schedule_id: scheduleIdSchema.nullable().default(null),
+  /** What its principal might scan when it was submitted; null = whatever the service allows. */
+  target_scope: targetScopeSchema.nullable().default(null),
   /** True when a simulator served this task: never to be mistaken for results of a real scanner. */
   simulator: z.boolean(),
 });

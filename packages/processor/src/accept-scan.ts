@@ -1,5 +1,5 @@
 /** The one way in for a scan, whoever asks for it: REST, MCP, the command, or a schedule. */
-import { parseTargets, type ScanRequest } from '@scanmq/contract';
+import { parseTargets, type ScanRequest, type TargetScope } from '@scanmq/contract';
 import type { Created, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { type FleetView, lookAtFleet } from './fleet.js';
@@ -19,19 +19,25 @@ const FIRST_PROBE_MS = 5_000;
 
 /**
  * Checks whether a scan would be accepted now, and where it would run. Submits nothing.
+ * @param scope what the principal may scan; null = whatever the service allows.
  * @throws ScanmqError `target_refused`, `no_scanner`, `scanner_export_only`; InvalidRequestError for targets that are
  *   none, an unknown pool or instance.
  */
-export async function admitScan(deps: AcceptDeps, request: ScanRequest): Promise<Placement> {
-  return (await admit(deps, request)).placement;
+export async function admitScan(
+  deps: AcceptDeps,
+  request: ScanRequest,
+  scope: TargetScope | null = null,
+): Promise<Placement> {
+  return (await admit(deps, request, scope)).placement;
 }
 
 async function admit(
   { queue, registry, monitor, policy }: AcceptDeps,
   request: ScanRequest,
+  scope: TargetScope | null,
 ): Promise<{ readonly placement: Placement; readonly view: FleetView }> {
   const targets = parseTargets(request.targets);
-  await checkTargetPolicy(targets, policy);
+  await checkTargetPolicy(targets, policy, scope);
   if (request.credential_ref !== undefined)
     await queue.storedCredentials.check(request.credential_ref, request.scan_type);
   await monitor.ensureKnown(registry.instances(request.scanner_pool), FIRST_PROBE_MS);
@@ -51,7 +57,7 @@ export async function acceptScan(
   context: SubmitContext,
   beforeSubmit: () => Promise<void> = async () => undefined,
 ): Promise<Created & { readonly view: FleetView }> {
-  const { placement, view } = await admit(deps, request);
+  const { placement, view } = await admit(deps, request, context.targetScope ?? null);
   await beforeSubmit();
   const { share } = deps.registry.principalRules(context.principal);
   return { ...(await deps.queue.submit(request, placement, { share, ...context })), view };

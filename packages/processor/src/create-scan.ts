@@ -1,7 +1,8 @@
-import { type ScanCredentials, ScanmqError, ScannerError } from '@scanmq/contract';
+import { parseTargets, type ScanCredentials, ScanmqError, ScannerError } from '@scanmq/contract';
 import { sleep } from './interruption.js';
 import { hideScanSecrets } from './log-secrets.js';
 import { asOwner, patiently, type RunContext, scanMarker } from './run-context.js';
+import { checkTargetPolicy } from './target-policy.js';
 
 /** After an unknown outcome the scanner may still be busy with the request: looks this often before concluding. */
 const LOOKS = 3;
@@ -43,6 +44,8 @@ export async function findOrCreateScan(ctx: RunContext): Promise<number> {
     if (adopted !== undefined) return await record(ctx, adopted, 'adopted');
   }
   await waitUntilReady(ctx);
+  // what became forbidden since the submission is not even made
+  await checkTargetPolicy(parseTargets(task.targets), ctx.deps.policy, task.target_scope);
   const credentials = task.has_credentials ? await ctx.deps.queue.credentialsOf(task) : undefined;
   if (task.has_credentials && !credentials) {
     throw new ScanmqError(
@@ -72,7 +75,10 @@ async function createOnce(
       const plan = {
         name: `${task.name} ${marker}`,
         description: `${task.description === '' ? '' : `${task.description}\n`}Made by scanmq for task ${task.task_id} ${marker}`,
-        targets: task.targets,
+        // as we read them: the scanner must not take another separator or spelling for something else
+        targets: parseTargets(task.targets)
+          .map(({ text }) => text)
+          .join(','),
         template: task.template,
         credentials,
       };

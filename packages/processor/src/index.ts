@@ -30,5 +30,10 @@ export {
   type ServiceCoreOptions,
 } from './service-core.js';
 export { type SettleReport, settleAbandoned } from './settle-abandoned.js';
-export { checkTargetPolicy, createTargetPolicy, type TargetPolicy } from './target-policy.js';
+export {
+  checkTargetPolicy,
+  createTargetPolicy,
+  type PolicySettings,
+  type TargetPolicy,
+} from './target-policy.js';
 export { type ScanWorkers, type ScanWorkersOptions, startScanWorkers } from './workers.js';

@@ -33,7 +33,7 @@ export async function launchScan(ctx: RunContext, scanId: number): Promise<void>
   for (let tries = 1; ; tries += 1) {
     await waitUntilReady(ctx);
     // again, after the submission: a name may lead elsewhere by now
-    await checkTargetPolicy(parseTargets(ctx.task.targets), ctx.deps.policy);
+    await checkTargetPolicy(parseTargets(ctx.task.targets), ctx.deps.policy, ctx.task.target_scope);
     if (ctx.checkpoint().launch_intent === undefined) {
       const before = await getOurScan(ctx, scanId);
       await ctx.save({

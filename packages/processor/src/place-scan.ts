@@ -11,7 +11,7 @@ import {
 import type { Placement } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { availability, type FleetView, refuseUnlessLaunchable, scannerTypeOf } from './fleet.js';
-import type { ResolveName } from './target-policy.js';
+import type { ResolveName } from './resolve-names.js';
 
 /** Targets named in an error; more would be a page. */
 const NAMED_TARGETS = 5;
@@ -69,9 +69,9 @@ async function poolFor(
   const byPool = new Map<string, string[]>();
   const unserved: string[] = [];
   const fallback = registry.poolRules(registry.defaultPool).networks === undefined;
-  for (const target of targets) {
-    const pool =
-      (await servingPool(registry, naming, target, resolve)) ?? (fallback ? registry.defaultPool : undefined);
+  const serving = await Promise.all(targets.map((target) => servingPool(registry, naming, target, resolve)));
+  for (const [index, target] of targets.entries()) {
+    const pool = serving[index] ?? (fallback ? registry.defaultPool : undefined);
     if (pool === undefined) unserved.push(target.text);
     else byPool.set(pool, [...(byPool.get(pool) ?? []), target.text]);
   }

@@ -75,7 +75,7 @@ beforeEach(async () => {
       ]),
     }),
     monitor: { ensureKnown: async () => undefined },
-    policy: createTargetPolicy({ targetsAllow: [], targetsDeny: ['203.0.113.0/24'] }),
+    policy: denying('203.0.113.0/24'),
     log: createLogger({
       name: 'test',
       level: 'info',
@@ -90,6 +90,15 @@ afterEach(async () => {
   await queue.close();
   await rm(directory, { recursive: true, force: true });
 });
+
+const denying = (network: string) =>
+  createTargetPolicy({
+    targetsAllow: [],
+    targetsDeny: [network],
+    targetsDenyDefaults: true,
+    maxHostsPerScan: 0,
+    dnsServers: [],
+  });
 
 async function create(overlap: Overlap, targets = '192.0.2.1'): Promise<string> {
   const wanted = createScheduleSchema.parse({
@@ -243,7 +252,7 @@ describe('a run that is due before the scan of the one before has ended', () => 
     expect((await queue.tasks.get(first.task_id)).error?.message).toContain(id);
     expect(second.outcome).toBe('submitted');
 
-    const policy = createTargetPolicy({ targetsAllow: [], targetsDeny: ['192.0.2.0/24'] });
+    const policy = denying('192.0.2.0/24');
     expect(await run(due(id, 3), { policy })).toMatchObject({ outcome: 'refused', code: 'target_refused' });
     expect((await tasks()).map((task) => task.state)).toEqual(['queued', 'cancelled']);
   });

@@ -2,7 +2,7 @@
 import { hoursStatus, type TargetRules } from '@scanmq/config';
 import { parseTargets, setTouches, type TaskRecord } from '@scanmq/contract';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import type { ResolveName } from './target-policy.js';
+import type { ResolveName } from './resolve-names.js';
 
 /** The rules whose targets a task touches. A name counts by itself and by the addresses it stands for now. */
 export async function rulesFor(

@@ -60,6 +60,7 @@ export function newTask(facts: NewTask): TaskRecord {
     fair_round: 0,
     effective_priority: null,
     target_limits: [],
+    target_scope: null,
     simulator: false,
   };
 }

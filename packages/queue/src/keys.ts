@@ -36,8 +36,8 @@ export interface Keys {
   events(taskId: string): string;
   byState(state: TaskState): string;
   idempotency(principal: string, key: string): string;
-  /** Task that waits and was submitted with `coalesce`; @param hash of principal and request. */
-  coalesce(hash: string): string;
+  /** Task that waits and was submitted with `coalesce`; @param what principal, request and what it may scan, as one text. */
+  coalesce(what: string): string;
   /** Rounds of fairness of one queue: `v` the round served last, `f:<principal>` where its next task goes. */
   fair(queue: string): string;
   /** Tasks of a pool that wait for something other than their turn, in the order in which they are served. */
@@ -107,7 +107,7 @@ export function createKeys(prefix: string): Keys {
       `${own}idempotency:${createHash('sha256')
         .update(JSON.stringify([principal, key]))
         .digest('hex')}`,
-    coalesce: (hash) => `${own}coalesce:${hash}`,
+    coalesce: (what) => `${own}coalesce:${createHash('sha256').update(what).digest('hex')}`,
     fair: (queue) => `${own}fair:${queue}`,
     parked: (pool) => `${own}parked:${pool}`,
     parkedFor: (pool, blocker) => `${own}parked-for:${pool}:${blocker}`,

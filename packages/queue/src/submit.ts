@@ -5,6 +5,7 @@ import {
   type ScanRequest,
   type ScheduleId,
   splitCredentials,
+  type TargetScope,
 } from '@scanmq/contract';
 import { type Created, createTask, newTask } from './create-task.js';
 import { hashRequest, sealCredentials } from './credentials.js';
@@ -35,6 +36,8 @@ export interface SubmitContext {
   readonly principal: string;
   /** Share of the principal where several wait; 1 when left out. */
   readonly share?: number;
+  /** What the principal may scan; whatever the service allows when left out. */
+  readonly targetScope?: TargetScope;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
   /** The recurring scan that it is a run of. */
@@ -104,7 +107,12 @@ export async function submitScan(
     checkpoint: null,
     imported: null,
   });
-  const task = { ...fresh, credential_ref: reference ?? null, schedule_id: context.scheduleId ?? null };
+  const task = {
+    ...fresh,
+    credential_ref: reference ?? null,
+    schedule_id: context.scheduleId ?? null,
+    target_scope: context.targetScope ?? null,
+  };
   return await createTask(deps, task, {
     idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     share: context.share ?? 1,

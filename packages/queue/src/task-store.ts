@@ -268,8 +268,11 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             keys.byState('queued'),
             sealedCredentials === undefined ? recordKey : keys.credentials(record.task_id),
             keys.fair(queueNameOf(record)),
-            // the hash of the request is keyed, and two principals must not learn of each other's tasks
-            coalesce ? keys.coalesce(`${record.principal}:${record.request_hash}`) : recordKey,
+            // the hash of the request is keyed, and two principals must not learn of each other's tasks; one whose lists
+            // have changed does not join a task that may go where it may not
+            coalesce
+              ? keys.coalesce(JSON.stringify([record.principal, record.request_hash, record.target_scope]))
+              : recordKey,
             keys.log,
             keys.events(record.task_id),
           ],

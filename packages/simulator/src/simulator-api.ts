@@ -10,6 +10,8 @@ export interface ScanFacts {
   readonly scan_id: number;
   readonly name: string;
   readonly description: string;
+  /** As they were sent. */
+  readonly targets: string;
   readonly status: string;
   readonly launches: number;
   readonly with_credentials: boolean;

@@ -74,6 +74,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         scan_id: scan.id,
         name: scan.name,
         description: scan.description,
+        targets: scan.targets,
         status: scan.runs.at(-1)?.status ?? 'empty',
         launches: scan.runs.length,
         with_credentials: scan.withCredentials,

@@ -1,3 +1,4 @@
+export { type DnsAnswer, type DnsStub, startDnsStub } from './dns-stub.js';
 export { type RunningProgram, SCANMQ, startProgram } from './program.js';
 export { type CommandResult, runCommand } from './run-command.js';
 export {
