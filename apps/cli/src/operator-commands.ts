@@ -2,6 +2,7 @@
 import { ERROR_CODE_NAMES, ESCALATION_METHODS, OPERATOR_ACTIONS } from '@scanmq/contract';
 import { type Command, Option } from 'commander';
 import type { Client } from './client.js';
+import { rotateCredentials, sealCredentials } from './commands/credential-keys.js';
 import { addCredential, listCredentials, removeCredential } from './commands/credentials.js';
 import {
   listDeadLetters,
@@ -120,4 +121,15 @@ export function addOperatorCommands(
     .argument('<name>')
     .option('--json', 'print JSON')
     .action(exits(removeCredential));
+  credentials
+    .command('seal')
+    .description('make CREDENTIALS_FILE out of JSON: {"name": {"ssh_username": …}}; - is standard input')
+    .argument('<file>')
+    .requiredOption('-o, --output <file>', 'where to write it')
+    .action(exits((io, _, file, options) => sealCredentials(io, file, options)));
+  credentials
+    .command('rotate')
+    .description('seal everything with CREDENTIALS_KEY that is sealed with one of CREDENTIALS_KEY_PREVIOUS')
+    .option('--json', 'print JSON')
+    .action(exits((io, _, options) => rotateCredentials(io, options)));
 }

@@ -216,12 +216,13 @@ export function deadLettersTable(letters: readonly DeadLetter[]): string {
 /** Stored credentials, one a row; never a secret. */
 export function credentialsTable(credentials: readonly CredentialView[]): string {
   const table = new Table({
-    head: ['name', 'ssh', 'elevates with', 'windows', 'stored', 'description'],
+    head: ['name', 'source', 'ssh', 'elevates with', 'windows', 'stored', 'description'],
     style: STYLE,
   });
   for (const one of credentials)
     table.push([
       safe(one.name),
+      one.source,
       safe(one.ssh_username === null ? '' : `${one.ssh_username} (${one.ssh_login})`),
       safe(one.elevate_privileges_with),
       safe(one.windows_username),

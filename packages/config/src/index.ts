@@ -1,5 +1,10 @@
 export { ConfigError } from './config-error.js';
 export {
+  type MountedCredential,
+  type MountedCredentials,
+  readMountedCredentials,
+} from './mounted-credentials.js';
+export {
   type HoursStatus,
   hoursStatus,
   type OpeningHours,

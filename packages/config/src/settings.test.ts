@@ -127,7 +127,7 @@ describe('a setting', () => {
       { host: '2001:db8::53', port: 5353 },
       { host: '192.0.2.54', port: 54 },
     ]);
-    for (const wrong of ['dns.example', '2001:db8::53', '192.0.2.53:0', '192.0.2'])
+    for (const wrong of ['dns.example', '192.0.2.53:0', '192.0.2', '[2001:db8::53'])
       expect(mistakes({ DNS_SERVERS: wrong })).toHaveProperty('DNS_SERVERS');
   });
 

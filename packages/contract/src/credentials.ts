@@ -15,10 +15,15 @@ export const storeCredentialSchema = z
   .superRefine((fields, ctx) => checkCredentials({ ...fields, scan_type: 'authenticated' }, ctx));
 export type StoreCredential = z.output<typeof storeCredentialSchema>;
 
+/** Where a credential lies: in the store of the service, or with its workers. */
+export const credentialSourceSchema = z.enum(['stored', 'file', 'folder', 'environment']);
+export type CredentialSource = z.output<typeof credentialSourceSchema>;
+
 /** What is told of a stored credential: never a secret. */
 export const credentialViewSchema = z.object({
   name: z.string(),
   description: z.string(),
+  source: credentialSourceSchema.default('stored'),
   ssh_username: z.string().nullable(),
   ssh_login: z.enum(['password', 'private_key']).nullable(),
   elevate_privileges_with: z.string().nullable(),

@@ -101,10 +101,22 @@ describe('a registered secret', () => {
     ['of a child, in a child of it', (log) => log.child({}).child({ a: secret }).info('x')],
     ['inside a text that is JSON', (log) => log.info(JSON.stringify({ body: JSON.stringify({ secret }) }))],
     ['inside a URL', (log) => log.info(`https://x/?a=${encodeURIComponent(secret)}`)],
+    ['inside a form', (log) => log.info(new URLSearchParams({ a: secret }).toString())],
+    ['in base64', (log) => log.info(Buffer.from(secret).toString('base64'))],
+    [
+      'in base64, behind a name of any length',
+      (log) =>
+        log.info(
+          ['u', 'us', 'usr'].map((name) => Buffer.from(`${name}:${secret}`).toString('base64')).join(),
+        ),
+    ],
+    ['in base64 for URLs', (log) => log.info(Buffer.from(secret).toString('base64url'))],
+    ['in hex', (log) => log.info(Buffer.from(secret).toString('hex'))],
   ])('is hidden %s', (_, write) => {
     for (const pretty of [false, true]) {
       const text = loggedWithSecret(write, pretty);
-      expect(text).not.toContain('s3cret');
+      for (const part of ['s3cret', 'czNjcmV0', 'MzY3JldC', 'zM2NyZX', '733363726574'])
+        expect(text).not.toContain(part);
       expect(text).toContain('[redacted]');
     }
   });

@@ -46,12 +46,41 @@ export function createSecretValues(): SecretValues {
   };
 }
 
+/** A text without these values, in whatever form they are in it. For texts that do not go through the logger. */
+export function hideValues(text: string, values: readonly string[]): string {
+  const secrets = createSecretValues();
+  for (const value of values) secrets.add(value);
+  return secrets.hide(text);
+}
+
 /** A line is JSON, may hold a text that is JSON (an answer of a scanner), which may hold one again. */
 const NESTED = 3;
+/** A shorter part of a text in base64 would be found where nothing is hidden. */
+const SHORTEST_BASE64 = 8;
 
 function formsOf(secret: string): readonly string[] {
   const forms = [secret];
   for (let level = 1; level <= NESTED; level += 1) forms.push(JSON.stringify(forms[level - 1]).slice(1, -1));
+  const encoded = [...inBase64(secret), Buffer.from(secret).toString('hex')];
   // half a character, which a URL cannot hold
-  return /\p{Surrogate}/u.test(secret) ? forms : [...forms, encodeURIComponent(secret)];
+  return /\p{Surrogate}/u.test(secret)
+    ? [...forms, ...encoded]
+    : [
+        ...forms,
+        ...encoded,
+        encodeURIComponent(secret),
+        new URLSearchParams({ '': secret }).toString().slice(1),
+      ];
+}
+
+/** As it looks inside a longer text in base64 (`user:password`), wherever it begins there: without the characters that neighbours are part of. */
+function inBase64(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  return [0, 1, 2].flatMap((before) => {
+    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64url');
+    const whole = Math.floor(((before + bytes.length) * 8) / 6);
+    const inner = text.slice(Math.ceil((before * 8) / 6), whole);
+    if (inner.length < SHORTEST_BASE64) return [];
+    return [inner, inner.replaceAll('-', '+').replaceAll('_', '/')];
+  });
 }

@@ -52,7 +52,7 @@ export async function findOrCreateScan(ctx: RunContext): Promise<number> {
       'not_found',
       task.credential_ref === null
         ? 'The credentials of this task are gone; submit it again.'
-        : `The stored credential '${task.credential_ref}' was removed.`,
+        : `The credential '${task.credential_ref}' was removed, or is not among those of this worker.`,
     );
   }
   const showAgain = credentials && hideScanSecrets(ctx.log, credentials);

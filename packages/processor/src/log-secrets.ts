@@ -5,14 +5,14 @@ import { addSecret, type Logger } from '@scanmq/observability';
 /** Takes the secrets of the configuration out of every log line from now on. */
 export function hideConfiguredSecrets(
   log: Logger,
-  settings: Pick<Settings, 'credentialsKey' | 'redis'>,
+  settings: Pick<Settings, 'credentialsKey' | 'credentialsKeysPrevious' | 'redis'>,
   instances: readonly ScannerInstanceConfig[],
 ): void {
   const { password } = new URL(settings.redis.url);
-  const key = settings.credentialsKey;
+  const keys = settings.credentialsKey ? [settings.credentialsKey, ...settings.credentialsKeysPrevious] : [];
   const values = [
     ...(password === '' ? [] : [decodeURIComponent(password)]),
-    ...(key ? [key.toString('base64'), key.toString('hex')] : []),
+    ...keys.flatMap((key) => [key.toString('base64'), key.toString('base64url'), key.toString('hex')]),
     ...instances.flatMap(({ auth, headers }) => [
       ...(auth.kind === 'session' ? [auth.password] : [auth.accessKey, auth.secretKey]),
       ...Object.values(headers),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Environment, type Settings, watchScannersConfig } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
@@ -5,6 +6,7 @@ import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/
 import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
 import { lookAtFleet, poolShapes } from './fleet.js';
 import { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
+import { createLocalCredentials } from './local-credentials.js';
 import { hideConfiguredSecrets } from './log-secrets.js';
 
 export interface ServiceCoreOptions {
@@ -30,6 +32,9 @@ export interface ServiceCore {
   close(): Promise<void>;
 }
 
+/** How often a worker says which credentials it has. */
+const OFFER_INTERVAL_MS = 30_000;
+
 /** @throws ConfigError; ScanmqError `unavailable` when Redis does not answer, or would lose jobs. */
 export async function openServiceCore(options: ServiceCoreOptions): Promise<ServiceCore> {
   const { settings, env, log, role } = options;
@@ -49,9 +54,17 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
   });
   const registry = createScannerRegistry(scanners.current);
   hideConfiguredSecrets(log, settings, registry.instances());
+  const local =
+    role === 'worker'
+      ? createLocalCredentials(settings, env, (mistakes) => {
+          const event = 'credentials.mistakes';
+          if (mistakes.length > 0) log.warn({ event, mistakes }, 'credentials of this worker are not usable');
+        })
+      : undefined;
   const queue = await openQueueSystem({
     settings,
     role,
+    ...(local ? { localCredentials: local } : {}),
     connectWaitMs: options.redisWaitMs,
     onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
     onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
@@ -75,6 +88,22 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
       log.warn({ event: 'limits.failed', err: error }, 'the limits of the queues could not be applied'),
     );
   });
+
+  // gateways know by this which credentials the workers have; who falls silent has none
+  const worker = randomUUID();
+  const offer = async (): Promise<void> => {
+    if (local) await queue.storedCredentials.offer(worker);
+  };
+  await offer();
+  const offering = setInterval(() => {
+    offer().catch((error: unknown) =>
+      log.warn(
+        { event: 'credentials.offer_failed', err: error },
+        'the names of credentials could not be told',
+      ),
+    );
+  }, OFFER_INTERVAL_MS);
+  offering.unref();
 
   async function applyLimits(): Promise<void> {
     const view = await lookAtFleet(registry, queue);
@@ -103,8 +132,13 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
     monitor,
     applyLimits,
     onFleetChange: (listener) => void listeners.push(listener),
-    reload: () => scanners.reload(),
+    async reload() {
+      await scanners.reload();
+      await offer();
+    },
     async close() {
+      clearInterval(offering);
+      if (local) await queue.storedCredentials.withdraw(worker).catch(() => undefined);
       scanners.close();
       await monitor.stop();
       await registry.close();

@@ -89,7 +89,7 @@ export async function createTask(
     await queues.add(placed);
     return { task: placed, replay: false, joined: false };
   }
-  if (created.requestHash !== task.request_hash) {
+  if (![task.request_hash, ...(options.formerHashes ?? [])].includes(created.requestHash)) {
     throw new ScanmqError(
       'idempotency_conflict',
       `The idempotency key was used for another request: task ${created.taskId}. Use a new key for a new task.`,

@@ -9,40 +9,66 @@ import type { Keys } from './keys.js';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** `k1.<id of the key>.<base64 of nonce, tag and ciphertext>`; before there were ids, the base64 alone. */
+const SEALED = /^k1\.([0-9a-f]{8})\.([A-Za-z0-9+/=]+)$/;
+
+/** Tells keys apart without telling anything about them. */
+export function keyId(key: Buffer): string {
+  return createHmac('sha256', key).update('scanmq key id').digest('hex').slice(0, 8);
+}
 
 /**
  * Seals a text for one place: a task, a name in the store, a webhook.
  * @param place is authenticated: moved to another place, it does not open.
  * @param key 32 bytes.
- * @returns base64 of nonce, tag and ciphertext.
  */
 export function sealText(text: string, place: string, key: Buffer): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
   const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  return `k1.${keyId(key)}.${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64')}`;
 }
 
-/** @throws Error when the key is another or the text was changed. */
-export function openText(sealed: string, place: string, key: Buffer): string {
-  const bytes = Buffer.from(sealed, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
-    .setAAD(Buffer.from(place))
-    .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
-  return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString(
-    'utf8',
-  );
+/** True when the text was sealed with this key. */
+export function sealedWith(sealed: string, key: Buffer): boolean {
+  return SEALED.exec(sealed)?.[1] === keyId(key);
+}
+
+/**
+ * @param keys any of them may be the one.
+ * @throws Error when none of the keys fits or the text was changed.
+ */
+export function openText(sealed: string, place: string, keys: readonly Buffer[]): string {
+  const [, id, content = sealed] = SEALED.exec(sealed) ?? [];
+  const bytes = Buffer.from(content, 'base64');
+  for (const key of keys) {
+    if (id !== undefined && keyId(key) !== id) continue;
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), {
+        authTagLength: TAG_BYTES,
+      })
+        .setAAD(Buffer.from(place))
+        .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+      return Buffer.concat([
+        decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
+        decipher.final(),
+      ]).toString('utf8');
+    } catch {
+      // sealed with another of the keys, or changed: told below
+    }
+  }
+  throw new Error('sealed with another key, or changed');
 }
 
 /** Seals credentials as `sealText` does. */
-export function sealCredentials(credentials: ScanCredentials, place: string, key: Buffer): string {
+export function sealCredentials(credentials: object, place: string, key: Buffer): string {
   return sealText(JSON.stringify(credentials), place, key);
 }
 
-/** @throws ScanmqError `internal` (not retryable) when the key is another or the text was changed. */
-export function openCredentials(sealed: string, place: string, key: Buffer): ScanCredentials {
+/** @throws ScanmqError `internal` (not retryable) when none of the keys fits or the text was changed. */
+export function openCredentials(sealed: string, place: string, keys: readonly Buffer[]): ScanCredentials {
   try {
-    return JSON.parse(openText(sealed, place, key)) as ScanCredentials;
+    return JSON.parse(openText(sealed, place, keys)) as ScanCredentials;
   } catch {
     throw new ScanmqError(
       'internal',
@@ -77,12 +103,12 @@ export interface CredentialBox {
   delete(taskId: TaskId): Promise<void>;
 }
 
-export function createCredentialBox(redis: Redis, keys: Keys, key: Buffer | undefined): CredentialBox {
+export function createCredentialBox(redis: Redis, keys: Keys, ring: readonly Buffer[]): CredentialBox {
   return {
     async open(taskId) {
       const sealed = await redis.get(keys.credentials(taskId));
       if (sealed === null) return undefined;
-      if (!key) {
+      if (ring.length === 0) {
         throw new ScanmqError(
           'internal',
           'This worker has no CREDENTIALS_KEY, so it cannot run scans that log in.',
@@ -91,7 +117,7 @@ export function createCredentialBox(redis: Redis, keys: Keys, key: Buffer | unde
           },
         );
       }
-      return openCredentials(sealed, taskId, key);
+      return openCredentials(sealed, taskId, ring);
     },
     async delete(taskId) {
       await redis.del(keys.credentials(taskId));

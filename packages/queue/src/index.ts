@@ -9,7 +9,8 @@ export {
 export type { ConnectionRole } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
 export type { Created } from './create-task.js';
-export type { CredentialBox } from './credentials.js';
+export { type CredentialBox, openCredentials, sealCredentials } from './credentials.js';
+export { openCredentialsFile, resealCredentialsFile, sealCredentialsFile } from './credentials-file.js';
 export type { DeadLetterPage, DeadLetters } from './dead-letters.js';
 export type { FollowedMark, FollowedScans } from './followed.js';
 export type { HealthStore } from './health-store.js';
@@ -45,6 +46,7 @@ export {
 } from './queue-system.js';
 export type { PoolShape, Queues, ScanJobData, ScanJobOutcome, ScanQueue } from './queues.js';
 export { quietErrors } from './quiet-errors.js';
+export type { ResealReport } from './reseal.js';
 export { nextGeneration, reopenTask } from './retry.js';
 export type { ScannerCleanup } from './scanner-cleanup.js';
 export {
@@ -55,7 +57,7 @@ export {
   scheduleRunKey,
 } from './schedule-runs.js';
 export type { NewSchedule, ScheduleRepairs, ScheduleStore } from './schedules.js';
-export type { StoredCredentials } from './stored-credentials.js';
+export type { LocalCredentials, OfferedCredential, StoredCredentials } from './stored-credentials.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';

@@ -19,6 +19,8 @@ export interface Keys {
   readonly operatorStates: string;
   /** Name → sealed credential with its facts, JSON. */
   readonly storedCredentials: string;
+  /** Worker → names of the credentials that it has itself, JSON. */
+  readonly offeredCredentials: string;
   /** Instance key → health, JSON. */
   readonly health: string;
   /** Random key of the installation, for plan tokens. */
@@ -93,6 +95,7 @@ export function createKeys(prefix: string): Keys {
     scannerCleanup: `${own}scanner-cleanup`,
     operatorStates: `${own}operator-states`,
     storedCredentials: `${own}stored-credentials`,
+    offeredCredentials: `${own}offered-credentials`,
     health: `${own}health`,
     planSecret: `${own}plan-secret`,
     doctor: `${own}doctor`,

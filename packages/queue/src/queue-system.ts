@@ -32,10 +32,15 @@ import { createOperatorStates, type OperatorStates } from './operator-states.js'
 import { purgeTask } from './purge.js';
 import { type PoolPace, poolPace, queuePosition, queueStatus, waitMinutes } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import { type ResealReport, resealAll } from './reseal.js';
 import { createScannerCleanup, type ScannerCleanup } from './scanner-cleanup.js';
 import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
 import { createScheduleStore, type ScheduleStore } from './schedules.js';
-import { createStoredCredentials, type StoredCredentials } from './stored-credentials.js';
+import {
+  createStoredCredentials,
+  type LocalCredentials,
+  type StoredCredentials,
+} from './stored-credentials.js';
 import { type Placement, type SubmitContext, submitScan } from './submit.js';
 import { type ImportRequest, submitImport } from './submit-import.js';
 import { type SweepReport, sweep } from './sweep.js';
@@ -66,6 +71,7 @@ export type QueueSettings = Pick<
   | 'idempotencyTtlMs'
   | 'scanTimeoutMs'
   | 'credentialsKey'
+  | 'credentialsKeysPrevious'
   | 'priorityAgeingMs'
 >;
 
@@ -77,6 +83,8 @@ export interface QueueSystemOptions {
   readonly onWarning: (message: string) => void;
   /** How long to wait for Redis at the start, milliseconds. */
   readonly connectWaitMs: number;
+  /** Credentials that this process has itself; of workers only. */
+  readonly localCredentials?: LocalCredentials;
   readonly now?: () => Date;
 }
 
@@ -122,6 +130,8 @@ export interface QueueSystem {
   /** Every change of state, of all processes. */
   readonly log: TaskLog;
   list(params: ListTasksParams): Promise<TaskPage>;
+  /** Seals with the CREDENTIALS_KEY of today whatever is sealed with one of before. */
+  reseal(): Promise<ResealReport>;
   /** 32 bytes that all gateways share, for plan tokens: from CREDENTIALS_KEY, or random and kept in Redis. */
   planSecret(): Promise<Buffer>;
   /** @param capacity scans that the pool runs at once. */
@@ -185,18 +195,19 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   });
   const log = createTaskLog(redis, keys);
   const index = createTaskIndex({ redis, keys, log });
-  const credentials = createCredentialBox(redis, keys, settings.credentialsKey);
+  const ring = settings.credentialsKey ? [settings.credentialsKey, ...settings.credentialsKeysPrevious] : [];
+  const credentials = createCredentialBox(redis, keys, ring);
   const tell = async (message: ControlMessage): Promise<void> => {
     await redis.publish(keys.control, JSON.stringify(message));
   };
   const bindings = createBindings(redis, keys);
   const waitingRoom = createWaitingRoom(redis, keys, tasks, queues);
-  const stored = createStoredCredentials(redis, keys, settings.credentialsKey, now);
+  const stored = createStoredCredentials(redis, keys, ring, now, options.localCredentials);
   const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
   const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
   const submitDeps = { tasks, queues, stored, now, ...settings };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
-  const webhooks = createWebhookStore({ redis, keys, log, key: settings.credentialsKey, now });
+  const webhooks = createWebhookStore({ redis, keys, log, ring, now });
   const deliveries = createWebhookDeliveries({ redis, keys, queue: queues.webhooks, webhooks, now });
   const listenEvents = shared<ChangeMessage>((onMessage) =>
     listen(redis, keys.changes, changeMessageSchema, onMessage, (error) => onError('redis', error)),
@@ -231,6 +242,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
       await redis.set(keys.planSecret, made, 'NX');
       return Buffer.from((await redis.get(keys.planSecret)) ?? made, 'base64');
     },
+    reseal: () => resealAll(redis, keys, ring),
     submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
     submitImport: (request, context) => submitImport(submitDeps, request, context),
     credentialsOf: async (task) =>

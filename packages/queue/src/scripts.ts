@@ -39,6 +39,7 @@ export const changeWebhookScript = script('change-webhook');
 export const noteDeliveryScript = script('note-delivery');
 export const noteAttemptScript = script('note-attempt');
 export const advanceWebhooksScript = script('advance-webhooks');
+export const resealScript = script('reseal');
 
 /** The answer of a script as a list of texts. */
 export function asTexts(answer: unknown): readonly string[] {

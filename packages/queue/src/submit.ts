@@ -26,6 +26,7 @@ export interface SubmitDeps {
   readonly queues: Queues;
   readonly stored: StoredCredentials;
   readonly credentialsKey: Buffer | undefined;
+  readonly credentialsKeysPrevious: readonly Buffer[];
   readonly idempotencyTtlMs: number;
   /** Time limit of a scan; also the longest that a request may ask for. */
   readonly scanTimeoutMs: number;
@@ -85,6 +86,7 @@ export async function submitScan(
   const now = deps.now();
   const taskId = newTaskId(placement.pinnedInstance ?? placement.pool, now);
   const { idempotency_key: idempotencyKey, coalesce, ...hashed } = request;
+  const same = { ...hashed, pool: placement.pool };
   const fresh = newTask({
     task_id: taskId,
     trace_id: context.traceId ?? newTraceId(),
@@ -102,7 +104,7 @@ export async function submitScan(
     has_credentials: credentials !== undefined,
     principal: context.principal,
     idempotency_key: idempotencyKey ?? null,
-    request_hash: hashRequest({ ...hashed, pool: placement.pool }, deps.credentialsKey),
+    request_hash: hashRequest(same, deps.credentialsKey),
     created_at: now.toISOString(),
     checkpoint: null,
     imported: null,
@@ -117,6 +119,7 @@ export async function submitScan(
     idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     share: context.share ?? 1,
     coalesce: coalesce ?? false,
+    formerHashes: deps.credentialsKeysPrevious.map((key) => hashRequest(same, key)),
     sealedCredentials:
       inline && deps.credentialsKey ? sealCredentials(inline, taskId, deps.credentialsKey) : undefined,
   });

@@ -60,6 +60,8 @@ export interface CreateOptions {
   readonly sealedCredentials: string | undefined;
   /** Share of its principal among those that wait. */
   readonly share: number;
+  /** What the same request was hashed to with keys of before. */
+  readonly formerHashes?: readonly string[];
   /** May join an identical task of the same principal that still waits. */
   readonly coalesce: boolean;
 }

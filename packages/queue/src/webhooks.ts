@@ -61,10 +61,11 @@ export function createWebhookStore(options: {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly log: TaskLog;
-  readonly key: Buffer | undefined;
+  readonly ring: readonly Buffer[];
   readonly now: () => Date;
 }): WebhookStore {
-  const { redis, keys, log, key, now } = options;
+  const { redis, keys, log, ring, now } = options;
+  const [key] = ring;
 
   async function readMany(webhookIds: readonly string[]): Promise<readonly WebhookRecord[]> {
     if (webhookIds.length === 0) return [];
@@ -194,7 +195,7 @@ export function createWebhookStore(options: {
       const sealed = await redis.get(keys.webhookSecret(webhookId));
       if (sealed === null) return undefined;
       try {
-        if (key) return openText(sealed, placeOf(webhookId), key);
+        if (key) return openText(sealed, placeOf(webhookId), ring);
       } catch {
         // said below: the library's own words tell no more
       }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 export const FAULTS = {
   reset_before_create: 'the connection is reset before a scan is created',
+  echo_request: 'a create is refused with 400 that repeats what was sent, with its passwords',
   reset_after_create: 'the scan is created, then the connection is reset',
   reset_before_launch: 'the connection is reset before a scan is launched',
   reset_after_launch: 'the scan is launched, then the connection is reset',

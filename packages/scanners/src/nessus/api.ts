@@ -2,6 +2,7 @@
 import type { ScannerInstanceConfig } from '@scanmq/config';
 import { ScannerError } from '@scanmq/contract';
 import pLimit from 'p-limit';
+import { secretsOf } from './config-secrets.js';
 import { errorText } from './decode.js';
 import type { Answer, Download, Exchange, ScannerHttp } from './http.js';
 import type { ScannerSession } from './session.js';
@@ -11,6 +12,8 @@ export interface Call extends Omit<Exchange, 'headers' | 'write'> {
   readonly kind: 'read' | 'export' | 'scan';
   /** Statuses beside 200 that the caller understands. */
   readonly accept?: readonly number[];
+  /** What was sent that no error may repeat, beside the login of the scanner. */
+  readonly secrets?: readonly string[];
 }
 
 export interface NessusApi {
@@ -89,11 +92,11 @@ export function createApi(
 /** What a status means, and whether trying again can help. */
 export function errorOf(
   answer: Answer,
-  call: Pick<Call, 'operation'>,
+  call: Pick<Call, 'operation' | 'secrets'>,
   instanceKey: string,
   config: ScannerInstanceConfig,
 ): ScannerError {
-  const words = errorText(answer.body);
+  const words = errorText(answer.body, [...secretsOf(config), ...(call.secrets ?? [])]);
   const said = words === '' ? '' : ` and said: ${words}`;
   const facts = {
     instanceKey,

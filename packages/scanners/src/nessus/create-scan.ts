@@ -1,4 +1,4 @@
-import { ScannerError } from '@scanmq/contract';
+import { ScannerError, SECRET_FIELDS } from '@scanmq/contract';
 import type { Scanner } from '../scanner.js';
 import type { Connection } from './connection.js';
 import { credentialPayload } from './credentials.js';
@@ -38,7 +38,15 @@ export function createScanMaker(
     form.set('Filedata', new Blob([privateKey]), 'private_key');
     // an upload that is repeated only makes another file
     const { fileuploaded } = await ask(
-      { method: 'POST', path: '/file/upload', operation: 'upload key', kind: 'export', form, signal },
+      {
+        method: 'POST',
+        path: '/file/upload',
+        operation: 'upload key',
+        kind: 'export',
+        form,
+        secrets: [privateKey],
+        signal,
+      },
       uploadedSchema,
     );
     return fileuploaded;
@@ -64,6 +72,7 @@ export function createScanMaker(
           path: '/scans',
           operation: 'create',
           kind: 'scan',
+          secrets: SECRET_FIELDS.flatMap((field) => plan.credentials?.[field] ?? []),
           json: { uuid, settings, ...(credentials ? { credentials } : {}) },
           signal,
           ...write,

@@ -3,6 +3,7 @@
  * numbers, and parts may be missing, depending on end point and release (nessus-api.md section 0, rules 4 and 5).
  */
 import { SEVERITY_NAMES, type SeverityName } from '@scanmq/contract';
+import { hideValues } from '@scanmq/observability';
 import { z } from 'zod';
 import type { HostState } from '../scanner.js';
 
@@ -111,12 +112,15 @@ export function parseJson(body: string): unknown {
   }
 }
 
-/** The scanner's own words of an error, one clean line of at most 200 characters. */
-export function errorText(body: string): string {
+/**
+ * The scanner's own words of an error, one clean line of at most 200 characters.
+ * @param secrets taken out of it before it is cut: a scanner may repeat what it was sent.
+ */
+export function errorText(body: string, secrets: readonly string[]): string {
   const parsed = z.object({ error: z.string() }).safeParse(parseJson(body));
   // only texts in the documented form: a proxy's HTML page says nothing, and may say too much
   return parsed.success
-    ? parsed.data.error
+    ? hideValues(parsed.data.error, secrets)
         .replace(/\p{C}+/gu, ' ')
         .trim()
         .slice(0, 200)

@@ -1,6 +1,7 @@
 /** Logging in to a scanner: API keys, or a session that is renewed when it expires (nessus-api.md sections 1.2–1.4). */
 import type { ScannerInstanceConfig } from '@scanmq/config';
 import { ScannerError } from '@scanmq/contract';
+import { secretsOf } from './config-secrets.js';
 import { errorText, loginSchema, parseJson } from './decode.js';
 import type { ScannerHttp } from './http.js';
 import { findWebToken } from './web-token.js';
@@ -23,6 +24,7 @@ export interface ScannerSession {
 
 export function createSession(config: ScannerInstanceConfig, http: ScannerHttp): ScannerSession {
   const { auth, instanceKey } = config;
+  const secrets = secretsOf(config);
   let token: string | undefined;
   let loggingIn: Promise<string> | undefined;
   let refused: { error: ScannerError; until: number } | undefined;
@@ -42,7 +44,12 @@ export function createSession(config: ScannerInstanceConfig, http: ScannerHttp):
       const error = new ScannerError(
         'scanner_auth_failed',
         `${instanceKey} refused the login of user '${username}'. Check user name and password; it is not tried again for ${REFUSED_MS / 60_000} minutes, so that the account does not lock.`,
-        { instanceKey, operation: 'login', scannerHttpStatus: status, scannerMessage: errorText(body) },
+        {
+          instanceKey,
+          operation: 'login',
+          scannerHttpStatus: status,
+          scannerMessage: errorText(body, secrets),
+        },
       );
       refused = { error, until: Date.now() + REFUSED_MS };
       throw error;
@@ -55,7 +62,7 @@ export function createSession(config: ScannerInstanceConfig, http: ScannerHttp):
     const busy = status >= 500;
     throw new ScannerError(
       busy ? 'scanner_unreachable' : 'scanner_rejected',
-      `${instanceKey} answered ${status} to the login${errorText(body) === '' ? '' : `: ${errorText(body)}`}.`,
+      `${instanceKey} answered ${status} to the login${errorText(body, secrets) === '' ? '' : `: ${errorText(body, secrets)}`}.`,
       { instanceKey, operation: 'login', scannerHttpStatus: status },
     );
   }

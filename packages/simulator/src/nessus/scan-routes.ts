@@ -108,6 +108,8 @@ export function scanRoutes(app: FastifyInstance, context: NessusContext): void {
     const { settings: wanted, credentials, plugins, uuid } = bodyOf(request, createSchema);
     if (uuid !== undefined && !TEMPLATES.some((template) => template[2] === uuid)) throw notFound();
     if (faults.hits('reset_before_create')) return cut(reply);
+    if (faults.hits('echo_request'))
+      throw new NessusRefusal(400, JSON.stringify(credentials ?? request.headers));
     // from 10.12 on, plugins are dropped without a word when the header is missing (nessus-api.md section 1.4)
     const pluginsTaken = !isAtLeast(settings.uiVersion, 10, 12) || request.headers['x-api-version'] === '2';
     const scan = withTargets(() =>
