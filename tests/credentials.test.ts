@@ -1,10 +1,17 @@
 /** Scans with credentials; and that no secret is ever readable: in Redis, in a file, in a log, in an answer. */
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ESCALATION_METHODS } from '@scanmq/contract';
-import { createService, type RunningProgram, restClient, type TestService, until } from '@scanmq/testkit';
+import {
+  createService,
+  filesBelow,
+  type RunningProgram,
+  redisDump,
+  restClient,
+  secretsIn,
+  type TestService,
+  until,
+} from '@scanmq/testkit';
 import { Redis } from 'ioredis';
 
 const redisUrl = process.env.SCANMQ_TEST_REDIS_URL ?? '';
@@ -20,8 +27,11 @@ const SECRETS = {
   scanner: canary('scanner'),
 };
 /** What to look for: of the key its own line. */
-const NEEDLES = Object.values(SECRETS).map(
-  (secret) => secret.match(/canary-[a-z]+-[0-9a-f]+/)?.[0] ?? secret,
+const NEEDLES = Object.fromEntries(
+  Object.entries(SECRETS).map(([name, secret]) => [
+    name,
+    secret.match(/canary-[a-z]+-[0-9a-f]+/)?.[0] ?? secret,
+  ]),
 );
 
 let service: TestService;
@@ -182,7 +192,7 @@ describe('no secret', () => {
     ).json();
     const redis = new Redis(redisUrl);
     try {
-      const dump = await dumpOf(redis, service.prefix);
+      const dump = await redisDump(redis, `${service.prefix}:*`);
       // the search finds what is there to be found
       expect(dump.filter((text) => text.includes(waiting.task_id)).length).toBeGreaterThan(3);
       expect(dump.some((text) => text.includes(`credentials:${waiting.task_id}`))).toBe(true);
@@ -208,45 +218,5 @@ describe('no secret', () => {
 });
 
 function expectClean(where: string, texts: readonly string[]): void {
-  const found = NEEDLES.filter((needle) =>
-    texts.some((text) =>
-      [
-        needle,
-        Buffer.from(needle).toString('base64').replace(/=+$/, ''),
-        Buffer.from(needle).toString('hex'),
-      ].some((form) => text.includes(form)),
-    ),
-  );
-  expect({ where, found }).toEqual({ where, found: [] });
-}
-
-/** Every key with what it holds, as text. */
-async function dumpOf(redis: Redis, prefix: string): Promise<string[]> {
-  const texts: string[] = [];
-  for (const key of await redis.keys(`${prefix}:*`)) {
-    const type = await redis.type(key);
-    const held =
-      type === 'string'
-        ? await redis.get(key)
-        : type === 'hash'
-          ? await redis.hgetall(key)
-          : type === 'list'
-            ? await redis.lrange(key, 0, -1)
-            : type === 'set'
-              ? await redis.smembers(key)
-              : type === 'zset'
-                ? await redis.zrange(key, 0, '-1')
-                : await redis.xrange(key, '-', '+');
-    texts.push(`${key} ${JSON.stringify(held)}`);
-  }
-  return texts;
-}
-
-async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => (await readFile(join(entry.parentPath, entry.name))).toString('latin1')),
-  );
+  expect({ where, found: secretsIn(texts, NEEDLES) }).toEqual({ where, found: [] });
 }

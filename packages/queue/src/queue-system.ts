@@ -71,9 +71,9 @@ export type QueueSettings = Pick<
   | 'idempotencyTtlMs'
   | 'scanTimeoutMs'
   | 'credentialsKey'
-  | 'credentialsKeysPrevious'
   | 'priorityAgeingMs'
->;
+> &
+  Partial<Pick<Settings, 'credentialsKeysPrevious'>>;
 
 export interface QueueSystemOptions {
   readonly settings: QueueSettings;
@@ -195,7 +195,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   });
   const log = createTaskLog(redis, keys);
   const index = createTaskIndex({ redis, keys, log });
-  const ring = settings.credentialsKey ? [settings.credentialsKey, ...settings.credentialsKeysPrevious] : [];
+  const { credentialsKeysPrevious = [] } = settings;
+  const ring = settings.credentialsKey ? [settings.credentialsKey, ...credentialsKeysPrevious] : [];
   const credentials = createCredentialBox(redis, keys, ring);
   const tell = async (message: ControlMessage): Promise<void> => {
     await redis.publish(keys.control, JSON.stringify(message));
@@ -205,7 +206,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const stored = createStoredCredentials(redis, keys, ring, now, options.localCredentials);
   const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
   const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
-  const submitDeps = { tasks, queues, stored, now, ...settings };
+  const submitDeps = { tasks, queues, stored, now, ...settings, credentialsKeysPrevious };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
   const webhooks = createWebhookStore({ redis, keys, log, ring, now });
   const deliveries = createWebhookDeliveries({ redis, keys, queue: queues.webhooks, webhooks, now });

@@ -1,3 +1,11 @@
+export {
+  CANARY,
+  openBrowser,
+  openWatchedPage,
+  type PageDeeds,
+  type WatchedPage,
+} from './browser.js';
+export { filesBelow, redisDump, secretsIn } from './canaries.js';
 export { type DnsAnswer, type DnsStub, startDnsStub } from './dns-stub.js';
 export { type RunningProgram, SCANMQ, startProgram } from './program.js';
 export { type CommandResult, runCommand } from './run-command.js';
