@@ -1,5 +1,5 @@
-// Makes a fresh clone ready: dependencies, build, redis-server. Uses Node's own modules only, since nothing is
-// installed when it runs. Does nothing, quickly, when all is there.
+// Makes a fresh clone ready: dependencies, build, redis-server, and with --browser the Chromium of the tests. Uses Node's
+// own modules only, since nothing is installed when it runs. Does nothing, quickly, when all is there.
 import { spawnSync } from 'node:child_process';
 import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -68,9 +68,45 @@ const isThere = (program) => run('sh', ['-c', 'command -v "$0"', program]).statu
 
 function installRedis() {
   if (process.env.REDIS_URL || isThere('redis-server')) return;
+  installProgram('redis-server', 'redis');
+  if (!isThere('redis-server')) {
+    fail(
+      [
+        'redis-server is missing, and could not be installed by this user. One of these helps:',
+        '  Debian or Ubuntu:  sudo apt-get install redis-server',
+        '  macOS:             brew install redis',
+        '  a Redis you have:  export REDIS_URL=redis://host:6379',
+        'Then run the same command again.',
+      ].join('\n'),
+    );
+  }
+}
+
+/** For the tests of pages only: the service needs none. */
+function installBrowser() {
+  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+  const applications = ['Chromium', 'Google Chrome'].map((name) => `/Applications/${name}.app`);
+  const there = () =>
+    process.env.CHROMIUM_PATH || names.some(isThere) || applications.some((path) => existsSync(path));
+  if (there()) return;
+  installProgram('chromium', undefined);
+  if (there()) return;
+  // everything else can be tested: the tests that need it fail, and say so
+  say(
+    [
+      'Chromium is missing, and could not be installed by this user. The tests of pages will fail. One of these helps:',
+      '  Debian:            sudo apt-get install chromium',
+      '  macOS:             brew install --cask chromium',
+      '  one you have:      export CHROMIUM_PATH=/path/to/chrome',
+    ].join('\n'),
+  );
+}
+
+/** Installs what a package manager has, where this user may: the caller looks whether it is there now. */
+function installProgram(aptPackage, brewPackage) {
   const asRoot = rootCommand();
   if (isThere('apt-get') && asRoot !== undefined) {
-    say('installing redis-server (apt-get) …');
+    say(`installing ${aptPackage} (apt-get) …`);
     const [command, ...args] = [
       ...asRoot,
       'env',
@@ -86,26 +122,12 @@ function installRedis() {
     ];
     // when this fails the lists may still be new enough; if not, the installation says so
     run(command, [...args, 'update']);
-    runOrFail('Installing redis-server', command, [
-      ...args,
-      'install',
-      '--no-install-recommends',
-      'redis-server',
-    ]);
-  } else if (isThere('brew')) {
-    say('installing redis (Homebrew) …');
-    runOrFail('Installing redis', 'brew', ['install', 'redis']);
-  }
-  if (!isThere('redis-server')) {
-    fail(
-      [
-        'redis-server is missing, and could not be installed by this user. One of these helps:',
-        '  Debian or Ubuntu:  sudo apt-get install redis-server',
-        '  macOS:             brew install redis',
-        '  a Redis you have:  export REDIS_URL=redis://host:6379',
-        'Then run the same command again.',
-      ].join('\n'),
-    );
+    const installed = run(command, [...args, 'install', '--no-install-recommends', aptPackage]);
+    if (installed.status !== 0) process.stderr.write(`${installed.stdout ?? ''}${installed.stderr ?? ''}`);
+  } else if (brewPackage !== undefined && isThere('brew')) {
+    say(`installing ${brewPackage} (Homebrew) …`);
+    const installed = run('brew', ['install', brewPackage]);
+    if (installed.status !== 0) process.stderr.write(`${installed.stdout ?? ''}${installed.stderr ?? ''}`);
   }
 }
 
@@ -176,3 +198,4 @@ takeLock();
 installDependencies();
 build();
 installRedis();
+if (process.argv.includes('--browser')) installBrowser();

@@ -171,11 +171,13 @@ describe('hostile texts in a report', () => {
     async (_, path) => {
       const page = await (await fetch(`${url}${path()}`)).text();
       const file = join(directory, 'injected.html');
-      await writeFile(file, page.replace('<main>', `<main>${HOSTILE.slice(0, 10).join('\n')}`));
+      // a refresh is the one thing that no policy stops: escaping alone does, as the tests above show
+      const injected = HOSTILE.slice(0, 12).filter((text) => !text.includes('refresh'));
+      await writeFile(file, page.replace('<main>', `<main>${injected.join('\n')}`));
       const address = pathToFileURL(file).toString();
       const { deeds } = await readAsCuriously(address);
       expect(deeds.executed).toEqual([]);
-      expect(deeds.requests.filter((request) => !request.endsWith('/refresh'))).toEqual([]);
+      expect(deeds.requests).toEqual([]);
     },
     60_000,
   );
