@@ -12,7 +12,7 @@ export {
 } from './opening-hours.js';
 export { readScannersConfig, type ScannersSource } from './scanners-file.js';
 export { readSecretFile } from './secret-files.js';
-export { type Environment, readSettings } from './settings.js';
+export { readSettings } from './settings.js';
 export type * from './types.js';
 export { renderEnvExample, VARIABLES, type Variable, type VariableName } from './variables.js';
 export { type ScannersWatch, type ScannersWatchEvents, watchScannersConfig } from './watch.js';

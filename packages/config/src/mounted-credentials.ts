@@ -13,8 +13,7 @@ import {
   storeCredentialSchema,
 } from '@scanmq/contract';
 import { readSecretFile } from './secret-files.js';
-import type { Environment } from './settings.js';
-import type { Settings } from './types.js';
+import type { Environment, Settings } from './types.js';
 
 export interface MountedCredential {
   readonly source: CredentialSource;

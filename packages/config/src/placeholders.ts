@@ -1,4 +1,4 @@
-import type { Environment } from './settings.js';
+import type { Environment } from './types.js';
 
 const PLACEHOLDER = /\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}/g;
 

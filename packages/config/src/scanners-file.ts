@@ -15,8 +15,7 @@ import {
 import { fillPlaceholders } from './placeholders.js';
 import { readInstance } from './scanner-instance.js';
 import { readSecretFile, withSecretFiles } from './secret-files.js';
-import type { Environment } from './settings.js';
-import type { PoolRules, ScannerInstanceConfig, ScannersConfig, Settings } from './types.js';
+import type { Environment, PoolRules, ScannerInstanceConfig, ScannersConfig, Settings } from './types.js';
 
 export type ScannersSource = Pick<Settings, 'scannerConfigFile' | 'maxConcurrentScans'>;
 

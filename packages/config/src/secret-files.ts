@@ -1,7 +1,7 @@
 /** Secrets that come as files: what container platforms mount, and what no other user of the machine can read. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Environment } from './settings.js';
+import type { Environment } from './types.js';
 import { SECRET_VARIABLES } from './variables.js';
 
 /** More is no secret, but another file by mistake. */

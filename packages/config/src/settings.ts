@@ -2,10 +2,8 @@ import type { InputIssue } from '@scanmq/contract';
 import type { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { givenTwice, withSecretFiles } from './secret-files.js';
-import type { Settings } from './types.js';
+import type { Environment, Settings } from './types.js';
 import { VARIABLES, type VariableName } from './variables.js';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Value<N extends VariableName> = z.output<(typeof VARIABLES)[N]['schema']>;
 

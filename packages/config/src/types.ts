@@ -2,6 +2,9 @@
 import type { InstanceKey, TargetSet } from '@scanmq/contract';
 import type { OpeningHours } from './opening-hours.js';
 
+/** Variables as a process has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** How to log in to a scanner (nessus-api.md sections 1.2 and 1.4). */
 export type ScannerAuth =
   | { readonly kind: 'session'; readonly username: string; readonly password: string }

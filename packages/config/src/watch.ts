@@ -1,8 +1,7 @@
 import { existsSync, unwatchFile, watchFile } from 'node:fs';
 import { ConfigError } from './config-error.js';
 import { readScannersConfig, type ScannersSource } from './scanners-file.js';
-import type { Environment } from './settings.js';
-import type { ScannersConfig } from './types.js';
+import type { Environment, ScannersConfig } from './types.js';
 
 export interface ScannersWatch {
   /** What is in force now. */

@@ -2,12 +2,13 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { readSettings, type Settings } from '@scanmq/config';
 import { ScanmqError, storeCredentialSchema } from '@scanmq/contract';
-import { openQueueSystem, resealCredentialsFile, sealCredentialsFile } from '@scanmq/queue';
 import { z } from 'zod';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
 
 const REDIS_WAIT_MS = 10_000;
+
+// what speaks to Redis is loaded by those who need it: a client command would wait for what it never uses
 
 /** `scanmq credentials seal`: makes CREDENTIALS_FILE out of a mapping from names to fields. */
 export async function sealCredentials(
@@ -15,6 +16,7 @@ export async function sealCredentials(
   file: string,
   options: { readonly output: string },
 ): Promise<number> {
+  const { sealCredentialsFile } = await import('@scanmq/queue');
   const key = keyOf(readSettings(io.env));
   const fields = z.record(z.string(), z.record(z.string(), z.unknown())).safeParse(readJson(file));
   if (!fields.success) {
@@ -43,6 +45,7 @@ export async function rotateCredentials(
   io: ProgramIo,
   options: { readonly json?: boolean },
 ): Promise<number> {
+  const { openQueueSystem, resealCredentialsFile } = await import('@scanmq/queue');
   const settings = readSettings(io.env);
   const ring = [keyOf(settings), ...settings.credentialsKeysPrevious];
   const queue = await openQueueSystem({
