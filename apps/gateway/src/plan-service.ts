@@ -15,7 +15,7 @@ import {
   targetHostCount,
   targetSet,
 } from '@scanmq/contract';
-import { type AcceptDeps, admitScan } from '@scanmq/processor';
+import { type AcceptDeps, admitScan, namesOf, resolveNames } from '@scanmq/processor';
 import { EncryptJWT, jwtDecrypt } from 'jose';
 import type { ScanService } from './scan-service.js';
 import { ConfirmationRequiredError } from './tools/confirmation.js';
@@ -62,13 +62,10 @@ export function createPlanService(deps: PlanServiceDeps): PlanService {
     }
   };
 
-  const resolve = async (targets: readonly Target[]): Promise<ResolvedTarget[]> =>
-    await Promise.all(
-      targets.map(async (target) => ({
-        target,
-        addresses: target.kind === 'name' ? await deps.policy.resolve(target.text).catch(() => []) : [],
-      })),
-    );
+  const resolve = async (targets: readonly Target[]): Promise<ResolvedTarget[]> => {
+    const known = await resolveNames(namesOf(targets), deps.policy.resolve);
+    return targets.map((target) => ({ target, addresses: known.get(target.text)?.addresses ?? [] }));
+  };
 
   function isUsual({ target, addresses }: ResolvedTarget): boolean {
     if (target.kind !== 'name') return setCoversAddresses(usual, target);

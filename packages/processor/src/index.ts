@@ -19,6 +19,7 @@ export type { HealthMonitor } from './health-monitor.js';
 export { type HousekeepingDeps, keepHouse } from './housekeeping.js';
 export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
 export { placeScan } from './place-scan.js';
+export { namesOf, resolveNames } from './resolve-names.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
 export { runScheduleJob, type ScheduleDeps, type ScheduleRunReport } from './run-schedule.js';

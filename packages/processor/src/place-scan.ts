@@ -11,7 +11,7 @@ import {
 import type { Placement } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { availability, type FleetView, refuseUnlessLaunchable, scannerTypeOf } from './fleet.js';
-import type { ResolveName } from './resolve-names.js';
+import { namesOf, type ResolveName, resolveNames } from './resolve-names.js';
 
 /** Targets named in an error; more would be a page. */
 const NAMED_TARGETS = 5;
@@ -20,7 +20,7 @@ const NAMED_TARGETS = 5;
  * Decides where a request runs.
  * @param targets of the request.
  * @throws InvalidRequestError for an unknown pool or instance, with the known ones, and for targets of different pools;
- *   ScanmqError `no_scanner` when no pool serves a target; else as `refuseUnlessLaunchable`.
+ *   ScanmqError `no_scanner` when no pool serves a target, `unavailable` when the names take too long; else as `refuseUnlessLaunchable`.
  */
 export async function placeScan(
   view: FleetView,
@@ -69,9 +69,11 @@ async function poolFor(
   const byPool = new Map<string, string[]>();
   const unserved: string[] = [];
   const fallback = registry.poolRules(registry.defaultPool).networks === undefined;
-  const serving = await Promise.all(targets.map((target) => servingPool(registry, naming, target, resolve)));
-  for (const [index, target] of targets.entries()) {
-    const pool = serving[index] ?? (fallback ? registry.defaultPool : undefined);
+  const known = await resolveNames(namesOf(targets), resolve);
+  for (const target of targets) {
+    const pool =
+      servingPool(registry, naming, target, known.get(target.text)?.addresses ?? []) ??
+      (fallback ? registry.defaultPool : undefined);
     if (pool === undefined) unserved.push(target.text);
     else byPool.set(pool, [...(byPool.get(pool) ?? []), target.text]);
   }
@@ -91,17 +93,16 @@ async function poolFor(
   );
 }
 
-async function servingPool(
+/** @param found addresses of a name. */
+function servingPool(
   registry: ScannerRegistry,
   pools: readonly string[],
   target: Target,
-  resolve: ResolveName,
-): Promise<string | undefined> {
+  found: readonly string[],
+): string | undefined {
   let best: { readonly pool: string; readonly size: bigint } | undefined;
   const addresses =
-    target.kind === 'name'
-      ? (await resolve(target.text).catch(() => [])).map(asTarget).filter((address) => address !== undefined)
-      : [target];
+    target.kind === 'name' ? found.map(asTarget).filter((address) => address !== undefined) : [target];
   for (const pool of pools) {
     const { networks } = registry.poolRules(pool);
     if (!networks) continue;

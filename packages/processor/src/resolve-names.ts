@@ -1,7 +1,7 @@
 /** Addresses of names, in bounded time and with bounded parallelism, however many names and however slow the resolver. */
 import { lookup, Resolver } from 'node:dns/promises';
 import type { NetworkAddress } from '@scanmq/config';
-import { LIMITS, ScanmqError } from '@scanmq/contract';
+import { LIMITS, ScanmqError, type Target } from '@scanmq/contract';
 
 /**
  * Addresses that a name stands for now, all of them.
@@ -100,6 +100,11 @@ export type Resolved =
   | { readonly addresses: readonly string[] }
   /** @param temporary asking again may help. */
   | { readonly addresses: undefined; readonly temporary: boolean };
+
+/** The names among targets. */
+export function namesOf(targets: readonly Target[]): readonly string[] {
+  return targets.flatMap((target) => (target.kind === 'name' ? [target.text] : []));
+}
 
 /**
  * Resolves all names of a request.

@@ -2,7 +2,7 @@
 import { hoursStatus, type TargetRules } from '@scanmq/config';
 import { parseTargets, setTouches, type TaskRecord } from '@scanmq/contract';
 import type { ScannerRegistry } from '@scanmq/scanners';
-import type { ResolveName } from './resolve-names.js';
+import { namesOf, type ResolveName, resolveNames } from './resolve-names.js';
 
 /** The rules whose targets a task touches. A name counts by itself and by the addresses it stands for now. */
 export async function rulesFor(
@@ -12,14 +12,11 @@ export async function rulesFor(
 ): Promise<readonly TargetRules[]> {
   const rules = registry.targetRules();
   if (rules.length === 0) return [];
-  const targets = await Promise.all(
-    parseTargets(task.targets).map(async (target) => ({
-      target,
-      addresses: target.kind === 'name' ? await resolve(target.text).catch(() => []) : [],
-    })),
-  );
+  const targets = parseTargets(task.targets);
+  // names that take too long are judged by themselves, as those that nobody knows
+  const known = await resolveNames(namesOf(targets), resolve).catch(() => undefined);
   return rules.filter((rule) =>
-    targets.some(({ target, addresses }) => setTouches(rule.targets, target, addresses)),
+    targets.some((target) => setTouches(rule.targets, target, known?.get(target.text)?.addresses ?? [])),
   );
 }
 

@@ -91,6 +91,22 @@ describe('a submission', () => {
     expect(other.task.task_id).not.toBe(task.task_id);
   });
 
+  it('joins one that waits for the same only while its principal may scan the same as then', async () => {
+    const scope = (...deny: string[]) => ({ allow: null, deny, max_hosts: null });
+    const join = async (targetScope?: ReturnType<typeof scope>) =>
+      await queue.submit(request({ coalesce: true }), placement, {
+        principal: 'tester',
+        ...(targetScope ? { targetScope } : {}),
+      });
+    const open = await join();
+    const narrow = await join(scope('198.51.100.0/24'));
+    expect([open.joined, narrow.joined]).toEqual([false, false]);
+    expect(narrow.task.target_scope).toEqual(scope('198.51.100.0/24'));
+    expect((await join(scope('198.51.100.0/24'))).task.task_id).toBe(narrow.task.task_id);
+    expect((await join()).task.task_id).toBe(open.task.task_id);
+    expect((await join(scope('203.0.113.0/24'))).joined).toBe(false);
+  });
+
   it('gets its job from the sweep when the gateway crashed between record and job', async () => {
     const { task } = await submit();
     await queue.queues.forTask(task).remove(task.task_id);
