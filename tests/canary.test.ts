@@ -44,11 +44,13 @@ const SECRETS = {
   folder: canary('folder'),
   environment: canary('env'),
   malformed: canary('malformed'),
+  webhook: randomBytes(32).toString('base64'),
 } as const;
 /** Keys are text on their way in, and bytes inside. */
 const NEEDLES: Record<string, string> = {
   ...SECRETS,
   credentialsKeyBytes: Buffer.from(SECRETS.credentialsKey, 'hex').toString('base64').replace(/=+$/, ''),
+  webhookHex: Buffer.from(SECRETS.webhook, 'base64').toString('hex'),
   previousKeyBytes: Buffer.from(SECRETS.previousKey, 'hex').toString('base64').replace(/=+$/, ''),
 };
 
@@ -268,6 +270,7 @@ describe('no secret', () => {
       '/api/v1/dead-letters',
       '/api/v1/scanners',
       '/api/v1/credentials',
+      '/api/v1/webhooks',
       '/api/v1/queues/nessus',
       '/health',
       '/health/ready',

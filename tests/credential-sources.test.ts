@@ -138,6 +138,8 @@ describe('credentials of the workers', () => {
 
 describe('another CREDENTIALS_KEY', () => {
   it('reads what was sealed before, and after the rotation needs the old one no more', async () => {
+    const hook = { url: 'https://192.0.2.1/hook', events: ['scan.completed'] };
+    expect((await api.call('POST', '/api/v1/webhooks', hook)).status).toBe(201);
     const stored = { name: 'stored-one', ssh_username: 'auditor', ssh_password: 'stored-secret' };
     expect((await api.call('POST', '/api/v1/credentials', stored)).status).toBe(201);
     // a key of before there were ids
@@ -164,6 +166,7 @@ describe('another CREDENTIALS_KEY', () => {
     expect(JSON.parse(done.output.trim().split('\n').at(-1) ?? '')).toEqual({
       tasks: 1,
       stored: 1,
+      webhooks: 1,
       current: 0,
       unreadable: [],
       file: true,
@@ -173,7 +176,7 @@ describe('another CREDENTIALS_KEY', () => {
     expect(JSON.parse(again.output.trim().split('\n').at(-1) ?? '')).toMatchObject({
       tasks: 0,
       stored: 0,
-      current: 2,
+      current: 3,
       file: false,
     });
 

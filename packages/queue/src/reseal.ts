@@ -1,14 +1,16 @@
 /** Rotation of CREDENTIALS_KEY: everything that is sealed in Redis, sealed anew with the key of today. */
 import type { Redis } from 'ioredis';
-import { openCredentials, sealCredentials, sealedWith } from './credentials.js';
+import { openText, sealedWith, sealText } from './credentials.js';
 import type { Keys } from './keys.js';
 import { resealScript } from './scripts.js';
 import { type StoredEntry, storedEntrySchema, storedPlace } from './stored-credentials.js';
+import { webhookPlace } from './webhooks.js';
 
 export interface ResealReport {
-  /** Sealed anew: credentials of tasks, and stored ones. */
+  /** Sealed anew: credentials of tasks, stored ones, and secrets of webhooks. */
   readonly tasks: number;
   readonly stored: number;
+  readonly webhooks: number;
   /** Sealed with the key of today already. */
   readonly current: number;
   /** Sealed with none of the keys: where they are. */
@@ -18,7 +20,7 @@ export interface ResealReport {
 /** @param ring the key of today first, then those of before. */
 export async function resealAll(redis: Redis, keys: Keys, ring: readonly Buffer[]): Promise<ResealReport> {
   const [today] = ring;
-  const report = { tasks: 0, stored: 0, current: 0, unreadable: [] as string[] };
+  const report = { tasks: 0, stored: 0, webhooks: 0, current: 0, unreadable: [] as string[] };
   if (!today) return report;
 
   /** @returns undefined when there is nothing to do. */
@@ -28,23 +30,29 @@ export async function resealAll(redis: Redis, keys: Keys, ring: readonly Buffer[
       return undefined;
     }
     try {
-      return sealCredentials(openCredentials(sealed, place, ring), place, today);
+      return sealText(openText(sealed, place, ring), place, today);
     } catch {
       report.unreadable.push(shown);
       return undefined;
     }
   };
 
-  const prefix = keys.credentials('');
-  for await (const page of redis.scanStream({ match: `${escapePattern(prefix)}*`, count: 500 })) {
-    for (const key of page as string[]) {
-      const sealed = await redis.get(key);
-      const taskId = key.slice(prefix.length);
-      const renewed = sealed === null ? undefined : renew(sealed, taskId, taskId);
-      if (renewed !== undefined)
-        report.tasks += Number(await resealScript(redis, [key], ['', sealed ?? '', renewed]));
+  /** Of every key with this beginning. @returns how many. */
+  const renewAll = async (prefix: string, placeOf: (id: string) => string): Promise<number> => {
+    let renewed = 0;
+    for await (const page of redis.scanStream({ match: `${escapePattern(prefix)}*`, count: 500 })) {
+      for (const key of page as string[]) {
+        const sealed = await redis.get(key);
+        const id = key.slice(prefix.length);
+        const anew = sealed === null ? undefined : renew(sealed, placeOf(id), id);
+        if (anew !== undefined) renewed += Number(await resealScript(redis, [key], ['', sealed ?? '', anew]));
+      }
     }
-  }
+    return renewed;
+  };
+
+  report.tasks = await renewAll(keys.credentials(''), (taskId) => taskId);
+  report.webhooks = await renewAll(keys.webhookSecret(''), webhookPlace);
   for (const [name, text] of Object.entries(await redis.hgetall(keys.storedCredentials))) {
     const entry = storedEntrySchema.parse(JSON.parse(text));
     const renewed = renew(entry.sealed, storedPlace(name), name);

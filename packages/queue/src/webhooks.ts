@@ -55,12 +55,13 @@ export interface WebhookStore {
 }
 
 const SECRET_BYTES = 32;
-const placeOf = (webhookId: string): string => `secret of webhook ${webhookId}`;
+export const webhookPlace = (webhookId: string): string => `secret of webhook ${webhookId}`;
 
 export function createWebhookStore(options: {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly log: TaskLog;
+  /** Keys of sealed secrets: the first seals. */
   readonly ring: readonly Buffer[];
   readonly now: () => Date;
 }): WebhookStore {
@@ -134,7 +135,7 @@ export function createWebhookStore(options: {
           Date.parse(record.created_at),
           LIMITS.webhooksPerPrincipal,
           LIMITS.webhooks,
-          sealText(secret, placeOf(webhookId), key),
+          sealText(secret, webhookPlace(webhookId), key),
           ...Object.entries(record).flatMap(([field, value]) => [field, JSON.stringify(value)]),
         ],
       );
@@ -195,7 +196,7 @@ export function createWebhookStore(options: {
       const sealed = await redis.get(keys.webhookSecret(webhookId));
       if (sealed === null) return undefined;
       try {
-        if (key) return openText(sealed, placeOf(webhookId), ring);
+        if (key) return openText(sealed, webhookPlace(webhookId), ring);
       } catch {
         // said below: the library's own words tell no more
       }

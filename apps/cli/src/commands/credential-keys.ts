@@ -65,7 +65,7 @@ export async function rotateCredentials(
     io.stdout.write(
       options.json
         ? `${JSON.stringify(all)}\n`
-        : `Sealed anew: credentials of ${report.tasks} tasks, ${report.stored} stored ones${all.file ? `, and ${file}` : ''}. Already with the key of today: ${report.current}.\n`,
+        : `Sealed anew: credentials of ${report.tasks} tasks, ${report.stored} stored ones, secrets of ${report.webhooks} webhooks${all.file ? `, and ${file}` : ''}. Already with the key of today: ${report.current}.\n`,
     );
     if (report.unreadable.length === 0) return EXIT.passed;
     io.stderr.write(

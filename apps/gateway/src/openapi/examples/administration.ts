@@ -10,6 +10,7 @@ import type { z } from 'zod';
 export const CREDENTIAL_REQUEST: z.input<typeof storeCredentialSchema> = {
   name: 'linux-prod',
   description: 'Service account of the scanner',
+  source: 'stored',
   ssh_username: 'nessus',
   ssh_password: 'the password of the account',
   elevate_privileges_with: 'sudo',
