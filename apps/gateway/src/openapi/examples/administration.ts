@@ -10,7 +10,6 @@ import type { z } from 'zod';
 export const CREDENTIAL_REQUEST: z.input<typeof storeCredentialSchema> = {
   name: 'linux-prod',
   description: 'Service account of the scanner',
-  source: 'stored',
   ssh_username: 'nessus',
   ssh_password: 'the password of the account',
   elevate_privileges_with: 'sudo',
@@ -19,6 +18,7 @@ export const CREDENTIAL_REQUEST: z.input<typeof storeCredentialSchema> = {
 export const CREDENTIAL: CredentialView = {
   name: 'linux-prod',
   description: 'Service account of the scanner',
+  source: 'stored',
   ssh_username: 'nessus',
   ssh_login: 'password',
   elevate_privileges_with: 'sudo',
