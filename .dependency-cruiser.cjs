@@ -2,7 +2,7 @@
 const RANKS = [
   ['contract'],
   ['config', 'observability', 'local-redis'],
-  ['scanners', 'findings', 'queue', 'webhooks', 'simulator'],
+  ['scanners', 'findings', 'queue', 'webhooks', 'access', 'simulator'],
   ['processor'],
 ];
 

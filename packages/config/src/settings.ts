@@ -1,8 +1,9 @@
+import { dirname, join } from 'node:path';
 import type { InputIssue } from '@scanmq/contract';
 import type { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { givenTwice, withSecretFiles } from './secret-files.js';
-import type { Environment, Settings } from './types.js';
+import type { Environment, OidcSettings, Settings } from './types.js';
 import { VARIABLES, type VariableName } from './variables.js';
 
 type Value<N extends VariableName> = z.output<(typeof VARIABLES)[N]['schema']>;
@@ -56,6 +57,12 @@ export function readSettings(given: Environment): Settings {
     optional('CREDENTIALS_FILE') !== undefined && optional('CREDENTIALS_KEY') === undefined
       ? 'expected together with CREDENTIALS_KEY, which it is sealed with'
       : undefined,
+  );
+  // a token that is meant for anybody is meant for us as well, if nobody says for whom it must be
+  relation('OIDC_AUDIENCE', ['OIDC_ISSUER'], () =>
+    (optional('OIDC_ISSUER') === undefined) === (optional('OIDC_AUDIENCE') === undefined)
+      ? undefined
+      : 'expected together with OIDC_ISSUER',
   );
   // ignoring it would silently use another Redis than the one meant
   relation('REDIS_CLUSTER_NODES', [], () =>
@@ -113,7 +120,25 @@ export function readSettings(given: Environment): Settings {
     targetsDenyDefaults: value('TARGETS_DENY_DEFAULTS') === 'on',
     maxHostsPerScan: value('MAX_HOSTS_PER_SCAN'),
     dnsServers: optional('DNS_SERVERS') ?? [],
+    publicUrl: optional('PUBLIC_URL'),
     apiKeysFile: optional('API_KEYS_FILE'),
+    oidc: oidcOf(optional('OIDC_ISSUER'), optional('OIDC_AUDIENCE'), (issuer, audience) => ({
+      issuer,
+      audience,
+      nameClaim: value('OIDC_NAME_CLAIM'),
+      roleClaim: value('OIDC_ROLE_CLAIM'),
+      roles: value('OIDC_ROLES'),
+      defaultRole: optional('OIDC_DEFAULT_ROLE'),
+    })),
+    sessionMs: value('SESSION_HOURS'),
+    sessionIdleMs: value('SESSION_IDLE_MINUTES'),
+    authFailuresPerMinute: value('AUTH_FAILURES_PER_MINUTE'),
+    loginsPerMinute: value('LOGINS_PER_MINUTE'),
+    readsPerMinute: value('READS_PER_MINUTE'),
+    changesPerMinute: value('CHANGES_PER_MINUTE'),
+    auditFile: optional('AUDIT_FILE') ?? join(dirname(value('DATA_DIR')), 'audit.log'),
+    auditMaxBytes: value('AUDIT_MAX_MB') * 1024 * 1024,
+    auditSync: value('AUDIT_SYNC'),
     credentialsKey: optional('CREDENTIALS_KEY'),
     credentialsKeysPrevious: optional('CREDENTIALS_KEY_PREVIOUS') ?? [],
     credentialsFile: optional('CREDENTIALS_FILE'),
@@ -121,4 +146,12 @@ export function readSettings(given: Environment): Settings {
     logLevel: value('LOG_LEVEL'),
     maxConcurrentScans: value('MAX_CONCURRENT_SCANS'),
   };
+}
+
+function oidcOf(
+  issuer: string | undefined,
+  audience: string | undefined,
+  make: (issuer: string, audience: string) => OidcSettings,
+): OidcSettings | undefined {
+  return issuer === undefined || audience === undefined ? undefined : make(issuer, audience);
 }

@@ -1,5 +1,5 @@
 /** What the rest of scanmq knows of its configuration: already read, checked and in our units. */
-import type { InstanceKey, TargetSet } from '@scanmq/contract';
+import type { InstanceKey, Role, TargetSet } from '@scanmq/contract';
 import type { OpeningHours } from './opening-hours.js';
 
 /** Variables as a process has them. */
@@ -95,6 +95,16 @@ export interface RedisSettings {
   readonly clusterNodes: readonly NetworkAddress[];
 }
 
+/** Whose tokens are accepted beside keys, and what they mean. */
+export interface OidcSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly nameClaim: string;
+  readonly roleClaim: string;
+  readonly roles: ReadonlyMap<string, Role>;
+  readonly defaultRole: Role | undefined;
+}
+
 /** The environment, read once at start. Durations are milliseconds. */
 export interface Settings {
   readonly host: string;
@@ -162,7 +172,25 @@ export interface Settings {
   readonly maxHostsPerScan: number;
   /** Asked for the addresses of targets; empty = the system. */
   readonly dnsServers: readonly NetworkAddress[];
+  /** Origin at which clients reach the gateway, where that is not where it listens. */
+  readonly publicUrl: string | undefined;
+  /** Absolute path; undefined = keys are kept in Redis. */
   readonly apiKeysFile: string | undefined;
+  /** Undefined = no tokens but keys. */
+  readonly oidc: OidcSettings | undefined;
+  /** Longest that a login in a browser lasts, and how long without a request. */
+  readonly sessionMs: number;
+  readonly sessionIdleMs: number;
+  /** By address; 0 = no limit. */
+  readonly authFailuresPerMinute: number;
+  readonly loginsPerMinute: number;
+  /** By principal; 0 = no limit. */
+  readonly readsPerMinute: number;
+  readonly changesPerMinute: number;
+  /** Absolute path. */
+  readonly auditFile: string;
+  readonly auditMaxBytes: number;
+  readonly auditSync: 'always' | 'never';
   /** 32 bytes; seals credentials. */
   readonly credentialsKey: Buffer | undefined;
   /** Keys that credentials may still be sealed with. */

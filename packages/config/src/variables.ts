@@ -1,7 +1,7 @@
 /** Every environment variable: name, form, default and meaning in one table. `.env.example` is made from it. */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { badTargetSetEntry, setHasNames, targetSet } from '@scanmq/contract';
+import { badTargetSetEntry, ROLES, type Role, roleSchema, setHasNames, targetSet } from '@scanmq/contract';
 import { z } from 'zod';
 
 /** Text of a variable → its value. An unset (or empty) variable takes the default, which is text as well. */
@@ -125,6 +125,44 @@ const redisUrl = z
     (text) => URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol),
     'expected redis://host:port or rediss://host:port',
   );
+const isHttps = (url: URL): boolean =>
+  url.protocol === 'https:' ||
+  // for development and tests: nobody else can listen there
+  (url.protocol === 'http:' && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname));
+
+/** Compared letter by letter with what the issuer says of itself, therefore kept as text. */
+const issuerUrl = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && isHttps(new URL(text)) && !/[?#]/.test(text),
+    'expected https://… without ? and #; http:// only on this machine',
+  );
+
+const publicUrl = z.string().transform((text, ctx) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    url &&
+    /^https?:$/.test(url.protocol) &&
+    url.pathname === '/' &&
+    !/[?#]/.test(text) &&
+    url.username === ''
+  )
+    return url.origin;
+  ctx.addIssue({ code: 'custom', message: 'expected https://host or http://host:port, without a path' });
+  return z.NEVER;
+});
+
+/** `value=role`, comma separated. */
+const roleMap = z.string().transform((text, ctx): ReadonlyMap<string, Role> => {
+  const map = new Map<string, Role>();
+  for (const part of text.split(',').filter((one) => one.trim() !== '')) {
+    const [, value = '', name] = /^(.+)=([^=]+)$/.exec(part.trim()) ?? [];
+    const role = roleSchema.safeParse(name?.trim());
+    if (role.success) map.set(value.trim(), role.data);
+    else ctx.addIssue({ code: 'custom', message: `expected value=role, and a role is ${ROLES.join(', ')}` });
+  }
+  return map;
+});
 const path = z.string().transform((text) => resolve(text));
 const anyText = z.string();
 
@@ -138,11 +176,103 @@ const define = <S extends z.ZodType>(
 export const VARIABLES = {
   HOST: define('Gateway', z.string(), '127.0.0.1', 'Address to bind to'),
   PORT: define('Gateway', whole(0, 65_535), '8835', 'Port of the gateway; 0 = any free'),
-  API_KEYS_FILE: define(
+  PUBLIC_URL: define(
     'Gateway',
+    publicUrl,
+    undefined,
+    'Where clients reach the gateway, for example https://scans.example.com; needed where a proxy stands before it',
+  ),
+
+  API_KEYS_FILE: define(
+    'Access',
     path,
     undefined,
-    'File of API keys (not used yet: the gateway binds to loopback only)',
+    'File of API keys, shared by all gateways; without it they are kept in Redis (scanmq keys)',
+  ),
+  OIDC_ISSUER: define(
+    'Access',
+    issuerUrl,
+    undefined,
+    'Issuer whose tokens are accepted beside keys, for example https://login.example.com/realms/main',
+  ),
+  OIDC_AUDIENCE: define('Access', anyText, undefined, 'Audience that a token must be meant for'),
+  OIDC_NAME_CLAIM: define(
+    'Access',
+    anyText,
+    'sub',
+    'Claim that names the principal; must be unique and never change hands',
+  ),
+  OIDC_ROLE_CLAIM: define(
+    'Access',
+    anyText,
+    'roles',
+    'Claim with the roles, a text or a list; a.b looks into objects',
+  ),
+  OIDC_ROLES: define(
+    'Access',
+    roleMap,
+    'viewer=viewer, operator=operator, admin=admin',
+    'What values of that claim mean, as value=role; the highest counts',
+  ),
+  OIDC_DEFAULT_ROLE: define(
+    'Access',
+    z.enum(ROLES, 'expected viewer, operator or admin'),
+    undefined,
+    'Role of a token that brings none; without it, such a token is refused',
+  ),
+  SESSION_HOURS: define(
+    'Access',
+    duration('hours', HOUR_MS, { maxMs: 30 * DAY_MS }),
+    '12',
+    'A login in a browser ends after this long …',
+  ),
+  SESSION_IDLE_MINUTES: define(
+    'Access',
+    duration('minutes', 60_000, { maxMs: 30 * DAY_MS }),
+    '60',
+    '… or when nothing was asked for this long',
+  ),
+  AUTH_FAILURES_PER_MINUTE: define(
+    'Access',
+    whole(0, 10_000_000),
+    '1000',
+    'Requests with a wrong key or token from one address (IPv6: /64); 0 = no limit',
+  ),
+  LOGINS_PER_MINUTE: define(
+    'Access',
+    whole(0, 1_000_000),
+    '10',
+    'Attempts to log in with a browser from one address; 0 = no limit',
+  ),
+  READS_PER_MINUTE: define(
+    'Access',
+    whole(0, 10_000_000),
+    '0',
+    'Requests of one principal that only look, over all gateways; 0 = no limit',
+  ),
+  CHANGES_PER_MINUTE: define(
+    'Access',
+    whole(0, 10_000_000),
+    '3000',
+    'Requests of one principal that change something, over all gateways; 0 = no limit',
+  ),
+  AUDIT_FILE: define(
+    'Access',
+    path,
+    undefined,
+    'Audit log; by default audit.log beside DATA_DIR. A second process takes audit-2.log, and so on',
+  ),
+  AUDIT_MAX_MB: define(
+    'Access',
+    whole(1, 1_048_576),
+    '64',
+    'Size at which an audit log is put aside under a number and goes on in a new file; nothing is deleted',
+  ),
+  AUDIT_SYNC: define(
+    'Access',
+    z.enum(['always', 'never'], 'expected always or never'),
+    'always',
+    'always: an entry is on the disk before what it tells of is done; never: a power failure may lose the last ones',
   ),
 
   REDIS_URL: define(

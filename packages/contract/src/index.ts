@@ -1,3 +1,4 @@
+export * from './access.js';
 export * from './comparisons.js';
 export * from './components.js';
 export * from './credentials.js';

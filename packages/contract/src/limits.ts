@@ -120,6 +120,20 @@ export const LIMITS = {
   /** Deliveries at once in one worker, and of one webhook among them. */
   webhookDeliveriesAtOnce: 20,
   webhookDeliveriesAtOnceEach: 4,
+  /** API keys that may exist, with those that were revoked: every gateway holds them in memory. */
+  apiKeys: 10_000,
+  keyNameChars: 64,
+  /** Entries of one list in the scopes of a key. */
+  scopeEntries: 500,
+  scopeWindows: 50,
+  /** A bearer token, characters; tokens of issuers carry groups. */
+  tokenChars: 16 * 1024,
+  /** Body of the login form, bytes. */
+  loginBodyBytes: 4 * 1024,
+  /** One text in the audit log, characters. */
+  auditTextChars: 1_000,
+  /** One line of the audit log, bytes. */
+  auditLineBytes: 128 * 1024,
 
   /** Elements nested in an export; real ones need 8. */
   xmlDepth: 64,
