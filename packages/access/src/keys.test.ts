@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { type CreateKey, createKeySchema } from '@scanmq/contract';
 import { until } from '@scanmq/testkit';
 import { Redis } from 'ioredis';

@@ -39,7 +39,11 @@ export async function openRedisKeyStore(options: RedisKeyStoreOptions): Promise<
     await subscriber.subscribe(keys.apiKeysChanged);
     subscribed = true;
   }
-  const tell = async (id: string): Promise<void> => void (await redis.publish(keys.apiKeysChanged, id));
+  const tell = async (id: string): Promise<void> => {
+    // this process need not wait for its own message
+    news = true;
+    await redis.publish(keys.apiKeysChanged, id);
+  };
 
   return {
     place: 'Redis',

@@ -65,7 +65,18 @@ describe('the settings of an empty environment', () => {
       credentialsKeysPrevious: [],
       credentialsFile: undefined,
       credentialsDir: undefined,
+      publicUrl: undefined,
       apiKeysFile: undefined,
+      oidc: undefined,
+      sessionMs: 43_200_000,
+      sessionIdleMs: 3_600_000,
+      authFailuresPerMinute: 1_000,
+      loginsPerMinute: 10,
+      readsPerMinute: 0,
+      changesPerMinute: 3_000,
+      auditFile: resolve('data/audit.log'),
+      auditMaxBytes: 67_108_864,
+      auditSync: 'always',
       credentialsKey: undefined,
       maxConcurrentScans: 3,
       logLevel: 'info',
@@ -202,6 +213,47 @@ describe('a mistake in the environment', () => {
     const canary = 'canary-value';
     const env = { REDIS_URL: `http://:${canary}@x`, CREDENTIALS_KEY: canary, REDIS_SENTINELS: canary };
     expect(JSON.stringify(mistakes(env))).not.toContain(canary);
+  });
+});
+
+describe('the issuer of tokens', () => {
+  const issuer = { OIDC_ISSUER: 'https://login.example.com/realms/main', OIDC_AUDIENCE: 'scanmq' };
+
+  it('is read with what its tokens mean', () => {
+    expect(
+      readSettings({
+        ...issuer,
+        OIDC_ROLES: 'scan admins=admin, urn:a=b=viewer',
+        OIDC_DEFAULT_ROLE: 'viewer',
+      }).oidc,
+    ).toEqual({
+      issuer: 'https://login.example.com/realms/main',
+      audience: 'scanmq',
+      nameClaim: 'sub',
+      roleClaim: 'roles',
+      roles: new Map([
+        ['scan admins', 'admin'],
+        ['urn:a=b', 'viewer'],
+      ]),
+      defaultRole: 'viewer',
+    });
+  });
+
+  it.each([
+    [{ OIDC_ISSUER: 'http://login.example.com' }, 'OIDC_ISSUER'],
+    [{ OIDC_ISSUER: 'http://localhost.example.com' }, 'OIDC_ISSUER'],
+    [{ OIDC_ISSUER: 'https://login.example.com?x=1' }, 'OIDC_ISSUER'],
+    [{ OIDC_AUDIENCE: '' }, 'OIDC_AUDIENCE'],
+    [{ OIDC_ROLES: 'a=root' }, 'OIDC_ROLES'],
+    [{ OIDC_DEFAULT_ROLE: 'root' }, 'OIDC_DEFAULT_ROLE'],
+    [{ PUBLIC_URL: 'https://scans.example.com/path' }, 'PUBLIC_URL'],
+  ])('is refused where %j', (change, path) => {
+    expect(Object.keys(mistakes({ ...issuer, ...change }))).toEqual([path]);
+  });
+
+  it('may speak plain HTTP on this machine', () => {
+    for (const url of ['http://127.0.0.1:4000', 'http://localhost:4000', 'http://[::1]:4000'])
+      expect(readSettings({ ...issuer, OIDC_ISSUER: url }).oidc?.issuer).toBe(url);
   });
 });
 
