@@ -9,6 +9,7 @@ import {
 } from '@scanmq/contract';
 import type { PRODUCTS as SIMULATED } from '@scanmq/simulator';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { addAccessCommands } from './access-commands.js';
 import { createClient } from './client.js';
 import { answerCompletion, printCompletionScript } from './commands/completion.js';
 import { runGate, scanAndJudge } from './commands/gate.js';
@@ -340,6 +341,8 @@ New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a m
   program.commandsGroup('Operate:');
   addWebhookCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
   addOperatorCommands(program, (action) => exits(async (...args) => await action(io, client(), ...args)));
+
+  addAccessCommands(program, io, exits);
 
   program.commandsGroup('This machine:');
   program

@@ -1,4 +1,5 @@
 import {
+  type ApiKeyView,
   type ComparisonItem,
   type CredentialView,
   type DeadLetter,
@@ -266,5 +267,28 @@ export function deliveriesTable(deliveries: readonly Delivery[]): string {
       next_attempt_at?.slice(0, 19) ?? '',
     ]);
   }
+  return table.toString();
+}
+
+/** API keys, one a row; never a key. */
+export function keysTable(keys: readonly ApiKeyView[]): string {
+  const table = new Table({
+    head: ['id', 'name', 'role', 'state', 'created', 'expires', 'last used', 'scopes'],
+    style: STYLE,
+  });
+  for (const key of keys)
+    table.push([
+      key.id,
+      safe(key.name),
+      key.role,
+      key.state === 'valid' ? colors.green(key.state) : colors.red(key.state),
+      key.created_at.slice(0, 10),
+      key.expires_at?.slice(0, 10) ?? '',
+      key.last_used_at?.slice(0, 16).replace('T', ' ') ?? 'never',
+      Object.entries(key.scopes)
+        .filter(([, value]) => value !== null)
+        .map(([name]) => name)
+        .join(', '),
+    ]);
   return table.toString();
 }
