@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { openAccess } from '@scanmq/access';
 import { readSettings } from '@scanmq/config';
-import type { ApiKeyView, CreatedKey } from '@scanmq/contract';
+import type { CreatedKey } from '@scanmq/contract';
 import { startProgram } from '@scanmq/testkit';
 import { Redis } from 'ioredis';
 
@@ -39,8 +39,6 @@ async function service(withFile: boolean) {
     run,
     create: async (...args: string[]): Promise<CreatedKey> =>
       JSON.parse((await run('keys', 'create', '--json', ...args)).output),
-    list: async (): Promise<readonly ApiKeyView[]> =>
-      JSON.parse((await run('keys', 'list', '--json')).output).keys,
     async gateway() {
       const access = await openAccess({ settings: readSettings(env), redis, onProblem: () => undefined });
       closing.push(() => access.close());
@@ -66,7 +64,7 @@ describe.each([
   ['in Redis', false],
 ])('scanmq keys, kept %s', (_, withFile) => {
   it('as programs of their own, make a key that a running gateway knows, and revoke it again', async () => {
-    const { create, list, run, gateway, keysFile } = await service(withFile);
+    const { create, run, gateway, keysFile } = await service(withFile);
     const asks = await gateway();
     const made = await create('--name', 'pipeline', '--role', 'operator');
     expect(made).toMatchObject({
@@ -76,8 +74,6 @@ describe.each([
       expires_at: null,
     });
     expect(await asks(made.key)).toBe('pipeline');
-    expect(await list()).toMatchObject([{ id: made.id, state: 'valid', created_by: expect.any(String) }]);
-    expect(JSON.stringify(await list())).not.toContain(made.key.slice(-64));
     expect(await run('keys', 'revoke', made.id)).toMatchObject({ code: 0 });
     expect(await asks(made.key)).toBe('unauthenticated');
     if (withFile) expect((await stat(keysFile)).mode & 0o777).toBe(0o600);

@@ -161,6 +161,15 @@ describe('a login in a URL', () => {
   });
 });
 
+describe('an API key', () => {
+  it('is hidden, without having been registered, but for what names it', () => {
+    const key = `smq_${'0a'.repeat(8)}_${'f'.repeat(64)}`;
+    const text = logged((log) => log.info({ path: `/scans?key=${key}` }, `sent ${key}`));
+    expect(text).not.toContain('ffff');
+    expect(JSON.parse(text).msg).toBe(`sent smq_${'0a'.repeat(8)}_[redacted]`);
+  });
+});
+
 describe('an error in the log', () => {
   it.each<[string, (log: Logger, error: Error) => void]>([
     ['as err', (log, err) => log.error({ err })],

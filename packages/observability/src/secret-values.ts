@@ -4,6 +4,9 @@ const SHORTEST_SECRET = 6;
 /** `scheme://user:password@host`: the password, and what it belongs to, are not ours to show. */
 const URL_LOGIN = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"\\]*:[^\s/@"\\]+@/gi;
 
+/** Our own API keys, wherever they turn up; how one begins tells which it was. */
+const API_KEY = /(smq_[0-9a-f]{16})_[0-9a-f]{64}/g;
+
 /** Values that must not be seen in the log, however they got there. */
 export interface SecretValues {
   /**
@@ -41,6 +44,7 @@ export function createSecretValues(): SecretValues {
     hide(line) {
       let clean = line;
       for (const form of forms) if (clean.includes(form)) clean = clean.replaceAll(form, HIDDEN);
+      if (clean.includes('smq_')) clean = clean.replace(API_KEY, `$1_${HIDDEN}`);
       return clean.includes('://') ? clean.replace(URL_LOGIN, `$1${HIDDEN}@`) : clean;
     },
   };

@@ -99,6 +99,14 @@ describe('a gateway without keys', () => {
 });
 
 describe('a route', () => {
+  it('that nobody has thought about is told of', async () => {
+    const { lines } = await service();
+    const told = lines
+      .map((line) => JSON.parse(line))
+      .filter(({ event }) => event === 'access.unlisted_route');
+    expect(told.map(({ route }) => route)).toEqual(['GET /not/thought/about']);
+  });
+
   const routes: readonly [string, string, readonly Role[]][] = [
     ['GET', '/api/v1/scans', ['viewer', 'operator', 'admin']],
     ['POST', '/api/v1/scans', ['operator', 'admin']],

@@ -17,7 +17,7 @@ import type { Logger } from '@scanmq/observability';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asAnswerable } from '../plugins/errors.js';
 import { loginFor, loginRoutes } from './login-page.js';
-import { type RouteRule, ruleOf } from './route-rules.js';
+import { listedRule, type RouteRule, ruleOf } from './route-rules.js';
 import { sessionCookie } from './session-cookie.js';
 
 declare module 'fastify' {
@@ -49,6 +49,15 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
   const cookie = sessionCookie(publicUrl?.startsWith('https:') ?? false);
   app.decorateRequest('principal', null);
   await app.register(fastifyCookie);
+
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat())
+      if (one !== 'HEAD' && one !== 'OPTIONS' && !listedRule(one, url))
+        log.warn(
+          { event: 'access.unlisted_route', route: `${one} ${url}` },
+          'only administrators may use this route: it is not in route-rules.ts',
+        );
+  });
 
   app.addHook('onRequest', async (request, reply) => {
     const rule = ruleOf(request.method, request.routeOptions.url);
