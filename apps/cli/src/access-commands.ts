@@ -1,12 +1,14 @@
 /** Commands of whoever has the settings of the service at hand: keys, and the audit log. */
 import { ROLES, TASK_SIGHTS } from '@scanmq/contract';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { verifyAudit } from './commands/audit.js';
-import { createApiKey, listApiKeys, revokeApiKey } from './commands/keys.js';
 import type { ProgramIo } from './program-io.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: commander hands over what each command declares
 type Action = (...args: any[]) => Promise<number>;
+
+// loaded when they are asked for: client commands need neither Redis nor keys
+const keyCommands = () => import('./commands/keys.js');
+const auditCommands = () => import('./commands/audit.js');
 
 /** @param exits makes the exit code of an action that of the program. */
 export function addAccessCommands(
@@ -47,18 +49,18 @@ export function addAccessCommands(
     .option('--requests-per-minute <number>', 'how often it may ask', toWhole)
     .option('--scans-per-day <number>', 'how many scans it may submit', toWhole)
     .option('--json', 'print JSON')
-    .action(exits((options) => createApiKey(io, options)));
+    .action(exits(async (options) => (await keyCommands()).createApiKey(io, options)));
   keys
     .command('list', { isDefault: true })
     .description('list them, with their last use; the keys themselves are known to nobody')
     .option('--json', 'print JSON')
-    .action(exits((options) => listApiKeys(io, options)));
+    .action(exits(async (options) => (await keyCommands()).listApiKeys(io, options)));
   keys
     .command('revoke')
     .description('have a key refused from now on, by every gateway')
     .argument('<key>', 'its id, how it begins, or its name')
     .option('--json', 'print JSON')
-    .action(exits((key: string, options) => revokeApiKey(io, key, options)));
+    .action(exits(async (key: string, options) => (await keyCommands()).revokeApiKey(io, key, options)));
 
   const audit = program.command('audit').description('the audit log: who changed what, and who was refused');
   audit
@@ -66,7 +68,7 @@ export function addAccessCommands(
     .description('check that nothing in it was changed, removed or moved; exit code 1 where something was')
     .option('--file <file>', 'the log; AUDIT_FILE when left out')
     .option('--json', 'print JSON')
-    .action(exits((options) => verifyAudit(io, options)));
+    .action(exits(async (options) => (await auditCommands()).verifyAudit(io, options)));
 }
 
 function toWhole(text: string): number {
