@@ -94,6 +94,7 @@ beforeAll(async () => {
       CREDENTIALS_KEY: SECRETS.credentialsKey,
       CREDENTIALS_KEY_PREVIOUS: SECRETS.previousKey,
       MAX_ATTEMPTS: '2',
+      WEBHOOK_ALLOW_NETWORKS: '192.0.2.0/24',
     },
   });
   await service.rewriteScanners(({ pools }) => {
@@ -169,6 +170,9 @@ describe('what happens to secrets', () => {
       ssh_username: 'auditor',
       ssh_password: SECRETS.stored,
     });
+    // its secret is told in the answer to its creation, and never again
+    const hook = { url: 'https://192.0.2.1/hook', events: ['*'], secret: `whsec_${SECRETS.webhook}` };
+    expect(await api.call('POST', '/api/v1/webhooks', hook)).toMatchObject({ status: 201 });
     const windows = {
       scan_type: 'authenticated',
       windows_username: 'auditor',

@@ -36,7 +36,10 @@ const authenticated = (credential: object) => ({
 
 beforeAll(async () => {
   redis = new Redis(redisUrl);
-  service = await createService({ redisUrl, env: { CREDENTIALS_KEY: keys.old } });
+  service = await createService({
+    redisUrl,
+    env: { CREDENTIALS_KEY: keys.old, WEBHOOK_ALLOW_NETWORKS: '192.0.2.0/24' },
+  });
   api = restClient((await service.startGateway()).url);
   await writeFile(
     place('plain.json'),
@@ -139,7 +142,7 @@ describe('credentials of the workers', () => {
 describe('another CREDENTIALS_KEY', () => {
   it('reads what was sealed before, and after the rotation needs the old one no more', async () => {
     const hook = { url: 'https://192.0.2.1/hook', events: ['scan.completed'] };
-    expect((await api.call('POST', '/api/v1/webhooks', hook)).status).toBe(201);
+    expect(await api.call('POST', '/api/v1/webhooks', hook)).toMatchObject({ status: 201 });
     const stored = { name: 'stored-one', ssh_username: 'auditor', ssh_password: 'stored-secret' };
     expect((await api.call('POST', '/api/v1/credentials', stored)).status).toBe(201);
     // a key of before there were ids
