@@ -38,7 +38,8 @@ let receiver: Server;
 beforeAll(async () => {
   service = await createService({
     redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-    scanners: [{ limit: 4 }, { pool: 'nessus_dmz' }],
+    // a scan of the second pool does not end by itself: what is held there stays held, also if it began before
+    scanners: [{ limit: 4 }, { pool: 'nessus_dmz', scanDurationMs: 600_000 }],
     env: { TARGETS_DENY: '203.0.113.0/24', WEBHOOK_ALLOW_NETWORKS: '127.0.0.0/8' },
   });
   receiver = createServer((request, response) => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
 import { until } from '@scanmq/testkit';
+import { UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { NO_LIMITS, NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
 
@@ -317,6 +318,37 @@ describe('the order in which tasks are served', () => {
       expect((await fresh.tasks.get(low.task_id)).effective_priority).toBe('high');
       expect(await served(fresh)).toEqual(['low', 'normal', 'high', 'another']);
       expect((await fresh.sweep()).aged).toEqual([]);
+    } finally {
+      await fresh.close();
+    }
+  });
+});
+
+describe('a dead letter', () => {
+  it('runs again once, whoever else puts its job back in the same moment', async () => {
+    const fresh = await open(undefined, undefined, () => new Date(Date.now() + 60_000));
+    try {
+      for (let round = 0; round < 20; round += 1) {
+        const { task } = await fresh.submit(request(), placement, { principal: 'tester' });
+        const scans = fresh.queues.forTask(task);
+        const worker = new Worker(scans.name, null, { connection: fresh.redis, prefix: fresh.prefix });
+        const job = await worker.getNextJob('token');
+        await fresh.tasks.transition(task.task_id, 'failed', {
+          error: { code: 'internal', message: 'Failed.', retryable: true },
+        });
+        await job?.moveToFailed(new UnrecoverableError('failed'), 'token', false);
+        await worker.close();
+        const [retried] = await Promise.all([
+          fresh.deadLetters.retryMany({ task_ids: [task.task_id] }),
+          fresh.sweep(),
+          fresh.sweep(),
+          fresh.sweep(),
+        ]);
+        expect(retried).toEqual({ retried: [task.task_id], skipped: [] });
+        expect(await scans.getJobState(task.task_id)).toBe('prioritized');
+        expect((await fresh.tasks.get(task.task_id)).state).toBe('queued');
+        await fresh.cancel(task.task_id, { reason: '', by: 'tester', keepResults: false });
+      }
     } finally {
       await fresh.close();
     }

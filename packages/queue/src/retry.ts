@@ -1,4 +1,5 @@
 import type { TaskRecord } from '@scanmq/contract';
+import type { Job } from 'bullmq';
 import type { TaskStore } from './task-store.js';
 
 /**
@@ -40,6 +41,22 @@ export async function reopenTask(tasks: TaskStore, task: TaskRecord): Promise<Ta
     },
     { cause: 'retry', news: [{ type: 'log', message: 'Somebody asked to run it again.' }] },
   );
+}
+
+/**
+ * Has an ended job run again, with its attempts counted anew.
+ * @returns false when it has not ended, or somebody else (the sweep, the dashboard) was faster: it runs again already.
+ */
+export async function rerunJob(job: Job): Promise<boolean> {
+  const state = await job.getState();
+  if (state !== 'failed' && state !== 'completed') return false;
+  try {
+    await job.retry(state, { resetAttemptsMade: true });
+    return true;
+  } catch (error) {
+    if ((await job.getState()) === state) throw error;
+    return false;
+  }
 }
 
 /**

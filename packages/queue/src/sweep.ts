@@ -4,6 +4,7 @@
 import { isTerminal, type TaskRecord } from '@scanmq/contract';
 import { agedPriority, effectivePriority, jobPriority } from './priority.js';
 import type { Queues } from './queues.js';
+import { rerunJob } from './retry.js';
 import type { TaskStore } from './task-store.js';
 
 export interface SweepDeps {
@@ -82,8 +83,7 @@ async function repairJob(deps: SweepDeps, task: TaskRecord): Promise<boolean> {
   // read again: the task may have ended between the two looks
   const latest = await deps.tasks.find(task.task_id);
   if (!latest || isTerminal(latest.state)) return false;
-  await job.retry(state, { resetAttemptsMade: true });
-  return true;
+  return await rerunJob(job);
 }
 
 async function wakeOverdue(deps: SweepDeps, task: TaskRecord): Promise<boolean> {

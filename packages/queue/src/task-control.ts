@@ -10,7 +10,7 @@ import type { Bindings } from './binding.js';
 import type { ControlMessage } from './control.js';
 import type { CredentialBox } from './credentials.js';
 import type { Queues } from './queues.js';
-import { reopenTask } from './retry.js';
+import { reopenTask, rerunJob } from './retry.js';
 import type { TaskNews, TaskStore } from './task-store.js';
 import type { WaitingRoom } from './waiting-room.js';
 
@@ -179,10 +179,9 @@ export async function retryTask(deps: ControlDeps, taskId: string): Promise<Cont
   if (refusal !== undefined) throw new ScanmqError('invalid_state', refusal);
   const reopened = await reopenTask(deps.tasks, task);
   const job = await deps.queues.forTask(task).getJob(taskId);
-  const state = await job?.getState();
   // whoever dies here leaves a record that the sweep gives its job
-  if (!job) await deps.queues.add(reopened);
-  else if (state === 'failed' || state === 'completed') await job.retry(state, { resetAttemptsMade: true });
+  if (job) await rerunJob(job);
+  else await deps.queues.add(reopened);
   return {
     task_id: taskId,
     status: 'queued',
