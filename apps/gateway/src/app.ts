@@ -1,31 +1,31 @@
+import type { Access } from '@scanmq/access';
 import type { Settings } from '@scanmq/config';
 import { LIMITS } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { auditOf, installAccess, principalOf } from './access/install-access.js';
+import { createServices } from './access/services.js';
 import { legacyServers } from './mcp/legacy-server.js';
 import { modernServers } from './mcp/modern-server.js';
 import { installMcp, MCP_PATH } from './mcp/mount.js';
 import { scanmqSurface } from './mcp/scanmq-surface.js';
 import { installDocument } from './openapi/document.js';
-import type { PlanService } from './plan-service.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installErrors } from './plugins/errors.js';
-import { installHostGuard } from './plugins/host-guard.js';
+import { installHostGuard, isLoopback } from './plugins/host-guard.js';
 import { type RestDeps, restRoutes } from './rest.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
 import { documentationPages } from './routes/documentation.js';
 
 export interface AppDeps extends RestDeps {
-  readonly plans: PlanService;
+  readonly access: Access;
   readonly settings: Settings;
   readonly log: Logger;
 }
 
-/** Whoever asks, as long as there are no API keys: then the gateway binds to loopback only. */
-const LOCAL_PRINCIPAL = 'local';
-
 /** Puts the HTTP application together; starting it is `server.ts`. */
 export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; dashboard: Dashboard }> {
+  const { access, settings, log } = deps;
   const app = Fastify({
     loggerInstance: deps.log as FastifyBaseLogger,
     // one line per request is written below, in our own words
@@ -37,16 +37,26 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     forceCloseConnections: 'idle',
   });
   installErrors(app);
-  installHostGuard(app);
+  installHostGuard(app, { publicUrl: settings.publicUrl, anyHost: !isLoopback(settings.host) });
+  // before every route: none is reached around it
+  await installAccess(app, { access, settings, log });
+  const servicesFor = createServices(deps);
   installBodyTimeout(app);
   // before the routes: it collects them as they come
   await installDocument(app, deps.version);
-  await app.register(async (rest) => await restRoutes(rest, deps, () => LOCAL_PRINCIPAL));
+  await app.register(async (rest) => await restRoutes(rest, deps, servicesFor));
   await app.register(documentationPages);
   const surface = scanmqSurface({
     ...deps,
-    scans: deps.service,
-    contextOf: (request) => ({ principal: LOCAL_PRINCIPAL, traceId: request.traceId, from: request.ip }),
+    contextOf: (request) => {
+      const principal = principalOf(request);
+      return {
+        ...servicesFor(principal),
+        principal,
+        traceId: request.traceId,
+        audit: (entry) => access.audit.write({ ...auditOf(request), ...entry }),
+      };
+    },
   });
   const streaming = new Set(surface.tools.filter((tool) => tool.streams).map((tool) => tool.name));
   installMcp(app, {

@@ -135,7 +135,7 @@ describe('those who follow a task', () => {
   it('are let go when they do not read, before much is kept for them', async () => {
     const app = Fastify();
     installCompilers(app);
-    eventRoutes(app, hub);
+    eventRoutes(app, () => ({ events: hub }));
     await app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = app.server.address() as AddressInfo;
     const taskId = await submit();

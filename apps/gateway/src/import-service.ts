@@ -41,7 +41,12 @@ export interface ImportService {
     context: SubmitContext,
   ): Promise<ImportAnswer>;
   /** @throws InvalidRequestError for an unknown scanner; ScanmqError `idempotency_conflict`. */
-  fromScanner(request: ScanImportRequest, context: SubmitContext): Promise<ImportAnswer>;
+  fromScanner(
+    request: ScanImportRequest,
+    context: SubmitContext,
+    /** Throws where nothing may be imported from the pool. */
+    checkPool: (pool: string) => void,
+  ): Promise<ImportAnswer>;
 }
 
 /** An upload of which nothing more comes is given up. */
@@ -92,8 +97,9 @@ export function createImportService(deps: ImportServiceDeps): ImportService {
       }
     },
 
-    async fromScanner(request, context) {
+    async fromScanner(request, context, checkPool) {
       const instance = instanceNamed(registry, request.scanner);
+      checkPool(instance.pool);
       const { task, replay } = await importScan(
         queue,
         instance,

@@ -5,6 +5,7 @@ import {
   asTarget,
   isEmptySet,
   LIMITS,
+  type Principal,
   parseTargets,
   ScanmqError,
   type ScanPlan,
@@ -15,8 +16,9 @@ import {
   targetHostCount,
   targetSet,
 } from '@scanmq/contract';
-import { type AcceptDeps, admitScan, namesOf, resolveNames } from '@scanmq/processor';
+import { type AcceptDeps, namesOf, resolveNames } from '@scanmq/processor';
 import { EncryptJWT, jwtDecrypt } from 'jose';
+import { admitFor } from './access/admit-for.js';
 import type { ScanService } from './scan-service.js';
 import { ConfirmationRequiredError } from './tools/confirmation.js';
 
@@ -28,12 +30,12 @@ export interface PlanServiceDeps extends AcceptDeps {
 
 export interface PlanService {
   /** Submits nothing. A scan that policy forbids is a plan that says so. @throws InvalidRequestError for targets that are none. */
-  plan(request: ScanRequest, principal: string): Promise<ScanPlan>;
+  plan(request: ScanRequest, principal: Principal): Promise<ScanPlan>;
   /**
    * Lets a scan pass that needs no confirmation, or has one.
    * @throws ConfirmationRequiredError
    */
-  confirm(request: ScanRequest, principal: string, planToken: string | undefined): Promise<void>;
+  confirm(request: ScanRequest, principal: Principal, planToken: string | undefined): Promise<void>;
 }
 
 /** Targets that a plan lists one by one. */
@@ -114,7 +116,7 @@ export function createPlanService(deps: PlanServiceDeps): PlanService {
     async plan(request, principal) {
       const targets = parseTargets(request.targets);
       const resolved = await resolve(targets);
-      const placed = await admitScan(deps, request).catch((error: unknown) => {
+      const placed = await admitFor(deps, principal, request).catch((error: unknown) => {
         if (error instanceof ScanmqError && error.code !== 'invalid_request') return error;
         throw error;
       });
@@ -124,7 +126,8 @@ export function createPlanService(deps: PlanServiceDeps): PlanService {
       const pace = pool === undefined ? undefined : await deps.queue.pace(pool);
       const reasons = refusal ? [] : whyConfirm(resolved);
       const expiresAt = expiry();
-      const token = reasons.length > 0 ? await seal(digestOf(request, resolved), principal, expiresAt) : null;
+      const token =
+        reasons.length > 0 ? await seal(digestOf(request, resolved), principal.name, expiresAt) : null;
       const tool = request.scan_type === 'untrusted' ? 'run_untrusted_scan' : 'run_authenticated_scan';
       return {
         allowed: refusal === undefined,
@@ -160,9 +163,9 @@ export function createPlanService(deps: PlanServiceDeps): PlanService {
       const reasons = whyConfirm(resolved);
       if (reasons.length === 0) return;
       const digest = digestOf(request, resolved);
-      if (planToken !== undefined && (await opens(planToken, digest, principal))) return;
+      if (planToken !== undefined && (await opens(planToken, digest, principal.name))) return;
       // what is forbidden anyway is nothing to ask anybody about
-      await admitScan(deps, request);
+      await admitFor(deps, principal, request);
       const why =
         planToken === undefined
           ? `This scan has to be confirmed: ${reasons.join('; ')}.`
@@ -171,7 +174,7 @@ export function createPlanService(deps: PlanServiceDeps): PlanService {
         why,
         'Call plan_scan with the same arguments, show the plan to the user, and repeat this call with its plan_token.',
         `Scan ${hostCount(resolved)} hosts (${request.scan_type})? ${describe(resolved)} Reason for asking: ${reasons.join('; ')}.`,
-        await seal(digest, principal, expiry()),
+        await seal(digest, principal.name, expiry()),
       );
     },
   };

@@ -1,16 +1,13 @@
 import type { Settings } from '@scanmq/config';
-import type { HousekeepingReport } from '@scanmq/contract';
-import type { QueueSystem } from '@scanmq/queue';
+import { type HousekeepingReport, seesAllTasks } from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { EventHub } from './event-hub.js';
-import type { GateService } from './gate-service.js';
-import type { ImportService } from './import-service.js';
+import { principalOf } from './access/install-access.js';
+import type { Services, ServicesDeps, ServicesFor } from './access/services.js';
 import { installCompilers } from './openapi/compilers.js';
 import { insistOnDeclarations } from './openapi/declared.js';
 import { documentRoutes } from './openapi/document-routes.js';
 import { installCompression } from './plugins/compression.js';
 import { installUnchanged } from './plugins/unchanged.js';
-import type { ResultService } from './result-service.js';
 import { credentialRoutes } from './routes/credentials.js';
 import { deadLetterRoutes } from './routes/dead-letters.js';
 import { eventRoutes } from './routes/events.js';
@@ -24,20 +21,11 @@ import { resultRoutes } from './routes/results.js';
 import { scanRoutes } from './routes/scans.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import { webhookRoutes } from './routes/webhooks.js';
-import type { ScanService } from './scan-service.js';
-import type { ScheduleService } from './schedule-service.js';
 import type { WebhookService } from './webhook-service.js';
 
-export interface RestDeps {
-  readonly service: ScanService;
-  readonly events: EventHub;
-  readonly results: ResultService;
-  readonly gate: GateService;
-  readonly imports: ImportService;
-  readonly schedules: ScheduleService;
+export interface RestDeps extends ServicesDeps {
   readonly webhooks: WebhookService;
   readonly settings: Pick<Settings, 'importMaxBytes'>;
-  readonly queue: QueueSystem;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
   readonly dataDir: string;
   readonly version: string;
@@ -47,8 +35,9 @@ export interface RestDeps {
 export async function restRoutes(
   rest: FastifyInstance,
   deps: RestDeps,
-  principal: (request: FastifyRequest) => string,
+  servicesFor: ServicesFor,
 ): Promise<void> {
+  const servicesOf = (request: FastifyRequest): Services => servicesFor(principalOf(request));
   installCompilers(rest);
   insistOnDeclarations(rest);
   installUnchanged(rest);
@@ -58,17 +47,20 @@ export async function restRoutes(
   documentRoutes(rest);
   await rest.register(
     async (api) => {
-      scanRoutes(api, deps.service, principal);
-      eventRoutes(api, deps.events);
-      resultRoutes(api, deps.results);
-      gateRoutes(api, deps.gate);
-      await importRoutes(api, deps.imports, deps.settings.importMaxBytes, principal);
-      fleetRoutes(api, deps.service, principal);
-      deadLetterRoutes(api, deps.queue);
+      scanRoutes(api, servicesOf);
+      eventRoutes(api, servicesOf);
+      resultRoutes(api, servicesOf);
+      gateRoutes(api, servicesOf);
+      await importRoutes(api, servicesOf, deps.settings.importMaxBytes);
+      fleetRoutes(api, servicesOf);
+      deadLetterRoutes(api, servicesOf);
       housekeepingRoutes(api, deps.keepHouse);
-      credentialRoutes(api, deps.queue, principal);
-      scheduleRoutes(api, deps.schedules, principal);
-      webhookRoutes(api, deps.webhooks, (request) => ({ principal: principal(request), all: false }));
+      credentialRoutes(api, deps.queue);
+      scheduleRoutes(api, servicesOf);
+      webhookRoutes(api, deps.webhooks, (request) => {
+        const principal = principalOf(request);
+        return { principal: principal.name, all: seesAllTasks(principal) };
+      });
     },
     { prefix: '/api/v1' },
   );

@@ -89,7 +89,8 @@ export interface ResultService {
   version(taskId: string): Promise<string>;
   compare(baseTaskId: string, headTaskId: string, query: ComparisonQuery): Promise<Comparison>;
   comparisonReport(baseTaskId: string, headTaskId: string): Promise<Download>;
-  search(params: SearchParams): Promise<SearchAnswer>;
+  /** @param owner looks at tasks of this principal only, where none is named. */
+  search(params: SearchParams, owner?: string): Promise<SearchAnswer>;
 }
 
 /** Findings written out in a report; more make a page that no browser likes. */
@@ -120,7 +121,10 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
   }
 
   /** Completed tasks, the newest first. */
-  async function* completedTasks(since: string | undefined): AsyncGenerator<SearchedTask> {
+  async function* completedTasks(
+    since: string | undefined,
+    owner: string | undefined,
+  ): AsyncGenerator<SearchedTask> {
     const sinceMs = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since);
     let cursor: string | undefined;
     for (;;) {
@@ -128,7 +132,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       for (const task of await queue.tasks.getMany(ids)) {
         if (task?.state !== 'completed') continue;
         if (Date.parse(task.completed_at ?? task.created_at) < sinceMs) return;
-        yield searched(task);
+        if (owner === undefined || task.principal === owner) yield searched(task);
       }
       cursor = ids.at(-1);
       if (ids.length < TASK_BATCH) return;
@@ -250,8 +254,9 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       };
     },
 
-    async search(params) {
-      if (params.task_id === undefined) return await store.search(completedTasks(params.since), params);
+    async search(params, owner) {
+      if (params.task_id === undefined)
+        return await store.search(completedTasks(params.since, owner), params);
       const { task } = await completed.open(params.task_id);
       return await store.search(only(searched(task)), params);
     },

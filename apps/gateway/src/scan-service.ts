@@ -35,7 +35,7 @@ import {
   scannerTypeOf,
   type TargetPolicy,
 } from '@scanmq/processor';
-import type { CancelOptions, QueueSystem, SubmitContext } from '@scanmq/queue';
+import type { CancelOptions, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import type { z } from 'zod';
 import type { TaskWaiter } from './task-waiter.js';
@@ -53,7 +53,12 @@ export interface ScanServiceDeps {
 }
 
 export interface ScanService {
-  submit(request: ScanRequest, context: SubmitContext): Promise<{ submission: Submission; task: ScanStatus }>;
+  /** @param beforeSubmit as of `acceptScan`. */
+  submit(
+    request: ScanRequest,
+    context: SubmitContext,
+    beforeSubmit?: (placement: Placement) => Promise<void>,
+  ): Promise<{ submission: Submission; task: ScanStatus }>;
   status(taskId: string): Promise<ScanStatus>;
   /** A record as users are told of it now. */
   describe(task: TaskRecord): Promise<ScanStatus>;
@@ -160,8 +165,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
   }
 
   return {
-    async submit(request, context) {
-      const { task, replay, joined, view } = await acceptScan(deps, request, context);
+    async submit(request, context, beforeSubmit) {
+      const { task, replay, joined, view } = await acceptScan(deps, request, context, beforeSubmit);
       const status = await describe(task, view);
       const pinned = task.pinned_instance ?? task.scanner_instance;
       return {

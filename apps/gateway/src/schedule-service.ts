@@ -1,7 +1,9 @@
 /** Recurring scans, as users manage them; `processor/run-schedule.ts` is what happens when one is due. */
 import { randomUUID } from 'node:crypto';
+import { checkSubmission } from '@scanmq/access';
 import {
   type CreateSchedule,
+  type Principal,
   ScanmqError,
   type ScanStatus,
   type Schedule,
@@ -9,8 +11,9 @@ import {
   type Submission,
   toScanmqError,
 } from '@scanmq/contract';
-import { type AcceptDeps, admitScan } from '@scanmq/processor';
-import { type ScheduleRun, type SubmitContext, scheduleRunKey } from '@scanmq/queue';
+import type { AcceptDeps } from '@scanmq/processor';
+import { type ScheduleRun, type SubmitContext, scheduleRunKey, unknownSchedule } from '@scanmq/queue';
+import { admitFor } from './access/admit-for.js';
 import type { ScanService } from './scan-service.js';
 
 export interface ScheduleServiceDeps extends AcceptDeps {
@@ -20,8 +23,8 @@ export interface ScheduleServiceDeps extends AcceptDeps {
 
 export interface ScheduleService {
   list(): Promise<ScheduleList>;
-  /** @throws as `admitScan`: what would be refused now is not worth a schedule; `invalid_state` when there are too many. */
-  create(request: CreateSchedule, principal: string): Promise<Schedule>;
+  /** @throws as `admitFor`: what would be refused now is not worth a schedule; `invalid_state` when there are too many. */
+  create(request: CreateSchedule, principal: Principal): Promise<Schedule>;
   get(scheduleId: string): Promise<Schedule>;
   remove(scheduleId: string): Promise<void>;
   pause(scheduleId: string): Promise<Schedule>;
@@ -35,6 +38,7 @@ export interface ScheduleService {
   run(
     scheduleId: string,
     context: Pick<SubmitContext, 'traceId'> & { readonly idempotencyKey?: string },
+    by: Principal,
   ): Promise<{ submission: Submission; task: ScanStatus }>;
 }
 
@@ -47,8 +51,8 @@ export function createScheduleService(deps: ScheduleServiceDeps): ScheduleServic
     },
 
     async create(request, principal) {
-      await admitScan(deps, request.request);
-      return await schedules.create({ ...request, principal });
+      await admitFor(deps, principal, request.request);
+      return await schedules.create({ ...request, principal: principal.name, scopes: principal.scopes });
     },
 
     get: (scheduleId) => schedules.get(scheduleId),
@@ -56,13 +60,21 @@ export function createScheduleService(deps: ScheduleServiceDeps): ScheduleServic
     pause: (scheduleId) => schedules.setPaused(scheduleId, true),
     resume: (scheduleId) => schedules.setPaused(scheduleId, false),
 
-    async run(scheduleId, { idempotencyKey, ...context }) {
-      const { request, principal, schedule_id } = await schedules.get(scheduleId);
+    async run(scheduleId, { idempotencyKey, ...context }, by) {
+      const found = await schedules.find(scheduleId);
+      if (!found) throw unknownSchedule(scheduleId);
+      const { request, principal, schedule_id, scopes } = found;
+      // nobody scans by somebody else's schedule what they may not scan themselves
+      await admitFor(deps, by, request);
       const run: ScheduleRun = { scheduleId, run: `now:${idempotencyKey ?? randomUUID()}` };
       try {
         const accepted = await deps.scans.submit(
           { ...request, idempotency_key: scheduleRunKey(run) },
-          { ...context, principal, scheduleId: schedule_id },
+          { ...context, principal, scheduleId: schedule_id, targetScope: scopes?.targets ?? null },
+          async ({ pool }) => {
+            // nor more than the key might that made the schedule
+            if (scopes) checkSubmission({ scopes }, { request, pool }, deps.now());
+          },
         );
         const { task_id, created_at } = accepted.task;
         await scheduleRuns.note(run, { outcome: 'submitted', at: created_at, task_id });

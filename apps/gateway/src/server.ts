@@ -1,8 +1,10 @@
+import { type Access, checkBinding, openAccess } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
-import { ScanmqError, targetSet } from '@scanmq/contract';
+import { targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
 import type { Logger } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
+import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
 import { createCompletedResults } from './completed-results.js';
 import { createEventHub } from './event-hub.js';
@@ -41,14 +43,12 @@ const REDIS_WAIT_MS = 30_000;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, env, log, version } = options;
-  if (!isLoopback(settings.host)) {
-    throw new ScanmqError(
-      'forbidden',
-      `HOST is ${settings.host}, but there is no authentication yet: whoever reaches the gateway could start scans. Bind to 127.0.0.1 and put an authenticating proxy in front.`,
-    );
-  }
   const core = await openServiceCore({ settings, env, log, role: 'gateway', redisWaitMs: REDIS_WAIT_MS });
   const { queue, registry, monitor } = core;
+  const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {
+    await core.close();
+    throw error;
+  });
   const waiter = await createTaskWaiter(queue);
   const policy = createTargetPolicy(settings);
   const now = (): Date => new Date();
@@ -72,6 +72,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     results: createResultService({ queue, store, completed, settings, version, now }),
     gate: createGateService({ queue, store, completed, version, now }),
     events,
+    access,
+    now,
     imports: createImportService({ queue, registry, settings, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
@@ -100,6 +102,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await app.close();
     clearInterval(idle);
     await store.close();
+    await access.close();
     await core.close();
   }
   try {
@@ -112,5 +115,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   } catch (error) {
     await close();
     throw describeListenError(error, 'PORT', settings.port);
+  }
+}
+
+/** @throws ScanmqError `forbidden` where the gateway would be open to others than those on this machine. */
+async function openGuard({ settings, log }: GatewayOptions, redis: QueueSystem['redis']): Promise<Access> {
+  const access = await openAccess({
+    settings,
+    redis,
+    onProblem: (what, error) => log.warn({ event: 'access.problem', err: error }, what),
+  });
+  try {
+    const mode = await access.mode();
+    checkBinding(settings.host, isLoopback(settings.host), mode);
+    if (mode === 'local')
+      log.info(
+        { event: 'access.local' },
+        'there is no API key: the gateway binds to loopback only, and whoever is on this machine may do everything. scanmq keys create makes one',
+      );
+    return access;
+  } catch (error) {
+    await access.close();
+    throw error;
   }
 }

@@ -18,7 +18,11 @@ const HOUR_MS = 3_600_000;
  * again before the launch.
  * @throws ScanmqError `forbidden`, which says which scope of the key it is.
  */
-export function checkSubmission({ scopes }: Principal, { request, pool }: WantedScan, now: Date): void {
+export function checkSubmission(
+  { scopes }: Pick<Principal, 'scopes'>,
+  { request, pool }: WantedScan,
+  now: Date,
+): void {
   allowOnly(scopes.pools, pool, `scan with pool '${pool}'`, 'pools');
   allowOnly(scopes.templates, request.template, `use template '${request.template}'`, 'templates');
   if (scopes.credentials !== null && request.scan_type !== 'untrusted') {

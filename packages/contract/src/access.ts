@@ -14,7 +14,7 @@ export type Role = z.infer<typeof roleSchema>;
 interface PermissionFacts {
   /** The least role that has it. */
   readonly from: Role;
-  /** Shows or changes tasks of everybody at once: not for a principal that sees its own tasks only. */
+  /** Shows or changes tasks of everybody at once: not for a key that was made to see its own tasks only. */
   readonly wholeService?: true;
 }
 
@@ -36,6 +36,8 @@ export const PERMISSIONS = {
   /** Cancel, pause, resume, retry. */
   'scans:control': { from: 'operator' },
   'imports:write': { from: 'operator' },
+  /** Scans of a scanner's own interface: among them are those of everybody's tasks. */
+  'imports:from-scanner': { from: 'operator', wholeService: true },
   'schedules:change': { from: 'operator' },
   'dead-letters:change': { from: 'operator' },
   'webhooks:read': { from: 'operator' },
@@ -143,7 +145,7 @@ export function may(principal: Pick<Principal, 'role' | 'scopes'>, permission: P
   const facts: PermissionFacts = PERMISSIONS[permission];
   return (
     ROLES.indexOf(principal.role) >= ROLES.indexOf(facts.from) &&
-    (facts.wholeService !== true || seesAllTasks(principal))
+    (facts.wholeService !== true || principal.scopes.tasks !== 'own')
   );
 }
 

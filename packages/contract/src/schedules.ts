@@ -1,5 +1,6 @@
 /** Recurring scans: what can be asked, what is kept, and what is answered (contract sections 3 and 5). */
 import { z } from 'zod';
+import { keyScopesSchema } from './access.js';
 import { ERROR_CODE_NAMES } from './errors.js';
 import { scheduleIdSchema } from './ids.js';
 import { LIMITS } from './limits.js';
@@ -135,6 +136,8 @@ export const scheduleRecordSchema = z.object({
   paused: z.boolean(),
   /** Who made it: its scans are submitted in this name. */
   principal: z.string(),
+  /** What the key that made it might do then: each of its runs is held to it. null = a schedule from before there were keys. */
+  scopes: keyScopesSchema.nullable().default(null),
   created_at: isoTime,
   last_task_id: z.string().nullable(),
   /** When a scan was last submitted. */
@@ -150,7 +153,7 @@ export const scheduleRecordSchema = z.object({
 export type ScheduleRecord = z.infer<typeof scheduleRecordSchema>;
 
 /** A schedule as it is answered. */
-export const scheduleSchema = scheduleRecordSchema.extend({
+export const scheduleSchema = scheduleRecordSchema.omit({ scopes: true }).extend({
   next_run_at: isoTime
     .nullable()
     .meta({ description: 'When it is due next; null while it is paused, in the past while no worker runs' }),

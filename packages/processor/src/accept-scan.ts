@@ -47,7 +47,7 @@ async function admit(
 
 /**
  * Checks a scan and submits it.
- * @param beforeSubmit done once the scan is admitted; when it fails, nothing is submitted.
+ * @param beforeSubmit done once the scan is admitted and placed; when it fails, nothing is submitted.
  * @returns the task, and the fleet as it was seen when the scan was admitted.
  * @throws as `admitScan`, and as `QueueSystem.submit`.
  */
@@ -55,10 +55,10 @@ export async function acceptScan(
   deps: AcceptDeps,
   request: ScanRequest,
   context: SubmitContext,
-  beforeSubmit: () => Promise<void> = async () => undefined,
+  beforeSubmit: (placement: Placement) => Promise<void> = async () => undefined,
 ): Promise<Created & { readonly view: FleetView }> {
   const { placement, view } = await admit(deps, request, context.targetScope ?? null);
-  await beforeSubmit();
+  await beforeSubmit(placement);
   const { share } = deps.registry.principalRules(context.principal);
   return { ...(await deps.queue.submit(request, placement, { share, ...context })), view };
 }

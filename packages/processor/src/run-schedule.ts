@@ -1,4 +1,5 @@
 /** A schedule is due: submits its scan once, however often the job of this run is begun, or notes why not. */
+import { checkSubmission } from '@scanmq/access';
 import {
   isTerminal,
   ScanmqError,
@@ -111,8 +112,11 @@ async function decide(deps: ScheduleDeps, run: DueRun, lastAttempt: boolean): Pr
         principal: schedule.principal,
         scheduleId: schedule.schedule_id,
         idempotencyTtlMs: REMEMBERED_MS,
+        targetScope: schedule.scopes?.targets ?? null,
       },
-      async () => {
+      async ({ pool }) => {
+        // what the key might do that made the schedule, its runs may, and no more
+        if (schedule.scopes) checkSubmission({ scopes: schedule.scopes }, { ...schedule, pool }, deps.now());
         if (before && schedule.overlap === 'replace') await replace(deps, before, schedule);
       },
     );

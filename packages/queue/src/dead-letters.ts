@@ -14,6 +14,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { type PurgeDeps, purgeTask } from './purge.js';
 import { type ControlDeps, retryTask, whyNoRetry } from './task-control.js';
+import { unknownTask } from './task-store.js';
 
 export interface DeadLetterPage {
   readonly deadLetters: readonly DeadLetter[];
@@ -22,16 +23,17 @@ export interface DeadLetterPage {
   readonly nextCursor: string | null;
 }
 
+/** With `owner`, those of others do not exist. */
 export interface DeadLetters {
-  list(query: DeadLettersQuery): Promise<DeadLetterPage>;
+  list(query: DeadLettersQuery, owner?: string): Promise<DeadLetterPage>;
   /** With the lines of its job. @throws ScanmqError `not_found` when there is no such dead letter. */
   inspect(taskId: string): Promise<DeadLetter>;
   /** Those by id, or all that match, oldest first. */
-  retryMany(wanted: RetryMany): Promise<{ retried: string[]; skipped: Skipped[] }>;
+  retryMany(wanted: RetryMany, owner?: string): Promise<{ retried: string[]; skipped: Skipped[] }>;
   /** Removes one for good. @throws ScanmqError `not_found` when there is no such dead letter. */
   discard(taskId: string): Promise<void>;
   /** As `retryMany`. */
-  discardMany(wanted: RetryMany): Promise<{ discarded: string[]; skipped: Skipped[] }>;
+  discardMany(wanted: RetryMany, owner?: string): Promise<{ discarded: string[]; skipped: Skipped[] }>;
 }
 
 export interface Skipped {
@@ -60,8 +62,8 @@ export function createDeadLetters(
   deps: ControlDeps,
   purgeDeps: PurgeDeps,
 ): DeadLetters {
-  /** All of them, the newest first. */
-  async function entries(): Promise<readonly Entry[]> {
+  /** All of them, or all of one principal, the newest first. */
+  async function entries(owner: string | undefined): Promise<readonly Entry[]> {
     const scored: { id: string; atMs: number }[] = [];
     for (const state of DEAD) {
       const flat = await redis.zrevrange(keys.byState(state), 0, MOST - 1, 'WITHSCORES');
@@ -73,13 +75,14 @@ export function createDeadLetters(
     for (let from = 0; from < Math.min(MOST, scored.length); from += BATCH) {
       const batch = scored.slice(from, Math.min(MOST, from + BATCH));
       const pipeline = redis.pipeline();
-      for (const { id } of batch) pipeline.hmget(keys.record(id), 'error', 'scanner_pool');
+      for (const { id } of batch) pipeline.hmget(keys.record(id), 'error', 'scanner_pool', 'principal');
       for (const [index, [error, fields]] of ((await pipeline.exec()) ?? []).entries()) {
         if (error) throw error;
-        const [failure, pool] = fields as (string | null)[];
+        const [failure, pool, principal] = fields as (string | null)[];
         const entry = batch[index];
         // purged in this moment
         if (!entry || !pool) continue;
+        if (owner !== undefined && JSON.parse(principal ?? 'null') !== owner) continue;
         const { code } = (JSON.parse(failure ?? 'null') ?? { code: 'internal' }) as { code: string };
         found.push({ taskId: entry.id, atMs: entry.atMs, code, pool: JSON.parse(pool) as string });
       }
@@ -95,8 +98,8 @@ export function createDeadLetters(
     );
 
   return {
-    async list(query) {
-      const all = await entries();
+    async list(query, owner) {
+      const all = await entries(owner);
       const matches = matching(all, query);
       const from = query.cursor === undefined ? 0 : after(matches, query.cursor);
       const page = matches.slice(from, from + query.limit);
@@ -121,8 +124,8 @@ export function createDeadLetters(
       return { ...toDeadLetter(task), log: logs };
     },
 
-    async retryMany(wanted) {
-      const { done, skipped } = await each(wanted, (taskId) => retryTask(deps, taskId));
+    async retryMany(wanted, owner) {
+      const { done, skipped } = await each(wanted, owner, (taskId) => retryTask(deps, taskId));
       return { retried: done, skipped };
     },
 
@@ -130,8 +133,8 @@ export function createDeadLetters(
       await purgeTask(purgeDeps, taskId, DEAD);
     },
 
-    async discardMany(wanted) {
-      const { done, skipped } = await each(wanted, (taskId) => purgeTask(purgeDeps, taskId, DEAD));
+    async discardMany(wanted, owner) {
+      const { done, skipped } = await each(wanted, owner, (taskId) => purgeTask(purgeDeps, taskId, DEAD));
       return { discarded: done, skipped };
     },
   };
@@ -139,17 +142,20 @@ export function createDeadLetters(
   /** Those by id, or all that match, the oldest first. What cannot be done with one stops no other. */
   async function each(
     wanted: RetryMany,
+    owner: string | undefined,
     act: (taskId: string) => Promise<unknown>,
   ): Promise<{ done: string[]; skipped: Skipped[] }> {
     const ids =
       wanted.task_ids ??
-      matching(await entries(), wanted)
+      matching(await entries(owner), wanted)
         .map(({ taskId }) => taskId)
         .reverse();
     const done: string[] = [];
     const skipped: Skipped[] = [];
     for (const taskId of ids) {
       try {
+        if (owner !== undefined && (await deps.tasks.get(taskId)).principal !== owner)
+          throw unknownTask(taskId);
         await act(taskId);
         done.push(taskId);
       } catch (error) {

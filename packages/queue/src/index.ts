@@ -56,7 +56,7 @@ export {
   type ScheduleRuns,
   scheduleRunKey,
 } from './schedule-runs.js';
-export type { NewSchedule, ScheduleRepairs, ScheduleStore } from './schedules.js';
+export { type NewSchedule, type ScheduleRepairs, type ScheduleStore, unknownSchedule } from './schedules.js';
 export type { LocalCredentials, OfferedCredential, StoredCredentials } from './stored-credentials.js';
 export type { Placement, SubmitContext } from './submit.js';
 export type { ImportRequest } from './submit-import.js';
@@ -65,7 +65,7 @@ export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './ta
 export type { EventPage, TaskEvents } from './task-events.js';
 export { taskDirectory } from './task-file.js';
 export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
-export { NotOwnerError, type TaskChange, type TaskNews, type TaskStore } from './task-store.js';
+export { NotOwnerError, type TaskChange, type TaskNews, type TaskStore, unknownTask } from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
 export { type WaitingRoom, waitNews } from './waiting-room.js';
 export {

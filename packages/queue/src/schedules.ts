@@ -27,7 +27,10 @@ export interface ScheduleStoreOptions {
   readonly now: () => Date;
 }
 
-export type NewSchedule = CreateSchedule & { readonly principal: string };
+export type NewSchedule = CreateSchedule & {
+  readonly principal: string;
+  readonly scopes?: ScheduleRecord['scopes'];
+};
 
 /** What `reconcile` put right. */
 export interface ScheduleRepairs {
@@ -66,6 +69,11 @@ const OVERDUE_MS = 30_000;
 const ATTEMPTS = 5;
 const BACKOFF_MS = 1_000;
 
+/** Also for whoever may not know of it: both have to read the same. */
+export function unknownSchedule(scheduleId: string): ScanmqError {
+  return new ScanmqError('not_found', `There is no schedule ${scheduleId.slice(0, 80)}.`);
+}
+
 export function createScheduleStore(options: ScheduleStoreOptions): ScheduleStore {
   const { redis, keys, queue, now } = options;
 
@@ -79,7 +87,8 @@ export function createScheduleStore(options: ScheduleStoreOptions): ScheduleStor
       : (next ?? (await queue.getJobScheduler(record.schedule_id))?.next ?? undefined);
     // a schedule that lost its job scheduler gets it back soon
     const nextRun = dueMs === undefined ? nextDue(recurrenceOf(record), now()) : new Date(dueMs);
-    return { ...record, next_run_at: record.paused ? null : nextRun.toISOString() };
+    const { scopes: _, ...shown } = record;
+    return { ...shown, next_run_at: record.paused ? null : nextRun.toISOString() };
   }
 
   /** Makes the job scheduler of a schedule that has none. One that exists may have a run that is overdue: it stays. */
@@ -113,7 +122,7 @@ export function createScheduleStore(options: ScheduleStoreOptions): ScheduleStor
 
   async function get(scheduleId: string): Promise<ScheduleRecord> {
     const record = await find(scheduleId);
-    if (!record) throw new ScanmqError('not_found', `There is no schedule ${scheduleId.slice(0, 80)}.`);
+    if (!record) throw unknownSchedule(scheduleId);
     return record;
   }
 
@@ -128,7 +137,7 @@ export function createScheduleStore(options: ScheduleStoreOptions): ScheduleStor
   return {
     find,
 
-    async create({ principal, ...wanted }) {
+    async create({ principal, scopes, ...wanted }) {
       for (;;) {
         const record: ScheduleRecord = {
           schedule_id: newScheduleId(),
@@ -140,6 +149,7 @@ export function createScheduleStore(options: ScheduleStoreOptions): ScheduleStor
           overlap: wanted.overlap,
           paused: false,
           principal,
+          scopes: scopes ?? null,
           created_at: now().toISOString(),
           last_task_id: null,
           last_run_at: null,

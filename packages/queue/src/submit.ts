@@ -37,8 +37,8 @@ export interface SubmitContext {
   readonly principal: string;
   /** Share of the principal where several wait; 1 when left out. */
   readonly share?: number;
-  /** What the principal may scan; whatever the service allows when left out. */
-  readonly targetScope?: TargetScope;
+  /** What the principal may scan; whatever the service allows when null or left out. */
+  readonly targetScope?: TargetScope | null;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
   /** The recurring scan that it is a run of. */

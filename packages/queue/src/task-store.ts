@@ -145,6 +145,11 @@ function decode(fields: Record<string, string>): TaskRecord | undefined {
 }
 
 /** Opens the store of task records (contract section 7; ARCHITECTURE.md, "Task records"). */
+/** Also for whoever may not know of it: both have to read the same. */
+export function unknownTask(taskId: string): ScanmqError {
+  return new ScanmqError('not_found', `There is no task ${taskId.slice(0, 80)}.`);
+}
+
 export function createTaskStore(options: TaskStoreOptions): TaskStore {
   const { redis, keys, dataDir, onFileError } = options;
   const now = options.now ?? (() => new Date());
@@ -179,7 +184,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
 
   async function get(taskId: string): Promise<TaskRecord> {
     const record = await find(taskId);
-    if (!record) throw new ScanmqError('not_found', `There is no task ${taskId.slice(0, 80)}.`);
+    if (!record) throw unknownTask(taskId);
     return record;
   }
 

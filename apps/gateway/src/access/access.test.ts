@@ -111,8 +111,8 @@ describe('a route', () => {
     ['GET', '/api/v1/scans', ['viewer', 'operator', 'admin']],
     ['POST', '/api/v1/scans', ['operator', 'admin']],
     ['POST', '/api/v1/housekeeping', ['admin']],
-    ['GET', '/dashboard', ['viewer', 'admin']],
-    ['PUT', '/dashboard/api/queues/nessus/1/retry', ['admin']],
+    ['GET', '/dashboard', ['viewer', 'operator', 'admin']],
+    ['PUT', '/dashboard/api/queues/nessus/1/retry', ['operator', 'admin']],
     ['POST', '/mcp', ['viewer', 'operator', 'admin']],
     ['GET', '/not/thought/about', ['admin']],
   ];

@@ -15,7 +15,7 @@ import type { Settings } from '@scanmq/config';
 import { may, type Principal, ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asAnswerable } from '../plugins/errors.js';
+import { asAnswerable, sendProblem } from '../plugins/errors.js';
 import { loginFor, loginRoutes } from './login-page.js';
 import { listedRule, type RouteRule, ruleOf } from './route-rules.js';
 import { sessionCookie } from './session-cookie.js';
@@ -65,7 +65,7 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
     try {
       await admit(request, reply, rule);
     } catch (thrown) {
-      const error = asAnswerable(thrown);
+      let error = asAnswerable(thrown);
       if (error.code === 'unauthenticated') {
         const login = wantsPage(request) ? loginFor(request.url) : undefined;
         if (login !== undefined) return await reply.redirect(login, 303);
@@ -77,12 +77,15 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
             { event: 'access.refused', from: request.ip, reason: error.message, trace_id: request.traceId },
             'a key or token was refused',
           );
-          await access.limits.failure(request.ip);
+          await access.limits.failure(request.ip).catch((limited: unknown) => {
+            error = asAnswerable(limited);
+          });
         }
       }
       if (error.code === 'forbidden')
         reply.header('www-authenticate', challengeFor(request, 'insufficient_scope'));
-      throw thrown;
+      // not thrown: the dashboard has an error handler of its own, which would make a 500 of it
+      return sendProblem(request, reply, error);
     }
     return undefined;
   });
@@ -112,9 +115,15 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
   }
 
   // before it is done: what cannot be written down is not done
-  app.addHook('preHandler', async (request) => {
-    if (request.principal && changes(request, ruleOf(request.method, request.routeOptions.url)))
+  app.addHook('preHandler', async (request, reply) => {
+    if (!request.principal || !changes(request, ruleOf(request.method, request.routeOptions.url)))
+      return undefined;
+    try {
       await access.audit.write({ ...auditOf(request), decision: 'allowed' });
+      return undefined;
+    } catch (thrown) {
+      return sendProblem(request, reply, asAnswerable(thrown));
+    }
   });
 
   app.addHook('onResponse', async (request, reply) => {

@@ -81,6 +81,9 @@ const RULES: Readonly<Record<string, RouteRule>> = {
   [`GET ${API}/webhooks/:id/deliveries`]: needs('webhooks:read'),
   [`POST ${API}/webhooks`]: needs('webhooks:change'),
   [`DELETE ${API}/webhooks/:id`]: needs('webhooks:change'),
+  [`POST ${API}/webhooks/:id/enable`]: needs('webhooks:change'),
+  [`POST ${API}/webhooks/:id/test`]: needs('webhooks:change'),
+  [`POST ${API}/webhooks/:id/deliveries/:delivery_id/replay`]: needs('webhooks:change'),
 
   [`GET ${API}/credentials`]: needs('credentials:read'),
   [`POST ${API}/credentials`]: needs('credentials:manage'),

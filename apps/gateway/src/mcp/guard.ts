@@ -1,4 +1,5 @@
-/** What stands before every tool: limits per tool and key, help with ids that do not exist, and the record of changes. */
+/** What stands before every tool: permissions, limits per tool and key, the audit log, and help with ids that do not exist. */
+import type { Decision } from '@scanmq/access';
 import type { Settings } from '@scanmq/config';
 import { type ErrorCode, isTaskId, ScanmqError } from '@scanmq/contract';
 import type { Logger } from '@scanmq/observability';
@@ -11,6 +12,7 @@ import {
   RateLimiterRes,
 } from 'rate-limiter-flexible';
 import { asAnswerable } from '../plugins/errors.js';
+import { mayUse, permissionOf } from '../tools/permissions.js';
 import type { Tool, ToolContext } from '../tools/tool.js';
 
 export interface GuardDeps {
@@ -42,14 +44,24 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
       ...tool,
       async call(args, context) {
         try {
-          await take(changing ? changes : reads, `${context.principal}:${tool.name}`, tool.name);
-          const answer = await tool.call(args, context);
-          if (changing) audit(log, tool, args, context, { decision: 'allowed', ...idsOf(answer.structured) });
-          return answer;
+          if (!mayUse(context.principal, tool.name))
+            throw new ScanmqError(
+              'forbidden',
+              `${tool.name} needs the permission ${permissionOf(tool.name)}, which this key does not have.`,
+            );
+          await take(changing ? changes : reads, `${context.principal.name}:${tool.name}`, tool.name);
+          // before it is done: what cannot be written down is not done
+          if (changing) await context.audit({ ...told(tool, args), decision: 'allowed' });
+          return await tool.call(args, context);
         } catch (thrown) {
           const error = asAnswerable(thrown);
-          if (changing)
-            audit(log, tool, args, context, { decision: 'refused', code: error.code, reason: error.message });
+          // as for routes: whoever asks too often does not fill the disk as well
+          if (changing && error.code !== 'rate_limited')
+            await context
+              .audit({ ...told(tool, args), decision: 'refused', code: error.code, reason: error.message })
+              .catch((failed: unknown) =>
+                log.error({ event: 'audit.failed', err: failed }, 'a refusal could not be written down'),
+              );
           throw (
             (await withNearestIds(queue, error, args, context).catch(() => undefined)) ??
             withNextStep(error, args, thrown)
@@ -81,55 +93,21 @@ async function take(limit: RateLimiterAbstract | undefined, key: string, tool: s
   }
 }
 
-/** Arguments that say what was asked for, and hold no secret. */
-const TOLD = [
-  'task_id',
-  'schedule_id',
-  'action',
-  'targets',
-  'name',
-  'scan_type',
-  'template',
-  'scanner_pool',
-  'scanner_instance',
-  'credential_ref',
-  'idempotency_key',
-  'reason',
-] as const;
-const TOLD_CHARS = 1_000;
-
-/** One record of a change, or of a refusal to make it. */
-function audit(
-  log: Logger,
-  tool: Tool,
-  args: unknown,
-  { principal, traceId, from }: ToolContext,
-  outcome: Readonly<Record<string, unknown>>,
-): void {
+/** What the audit log tells of a call: nothing of it is a secret, or a text that a scanned host wrote. */
+function told(tool: Tool, args: unknown): Pick<Decision, 'action'> & Partial<Decision> {
   const given = (args ?? {}) as Record<string, unknown>;
-  const told = TOLD.flatMap((field) =>
-    typeof given[field] === 'string' ? [[field, given[field].slice(0, TOLD_CHARS)]] : [],
-  );
-  log.info(
-    {
-      event: 'audit',
-      tool: tool.name,
-      principal,
-      from,
-      arguments: Object.fromEntries(told),
-      ...outcome,
-      trace_id: traceId,
-    },
-    'tool call that changes something',
-  );
-}
-
-function idsOf({ task_id, schedules }: Record<string, unknown>): Record<string, unknown> {
-  if (typeof task_id === 'string') return { task_id };
-  const ids = Array.isArray(schedules)
-    ? schedules.map((one: { schedule_id?: unknown }) => one.schedule_id).slice(0, 1)
-    : [];
-  return ids.length > 0 ? { schedule_id: ids[0] } : {};
+  const text = (field: string): string | undefined =>
+    typeof given[field] === 'string' ? given[field] : undefined;
+  const request = given.request as { targets?: unknown } | undefined;
+  const object = ['action', 'schedule_id', 'credential_ref'].flatMap((field) => text(field) ?? []).join(' ');
+  return {
+    action: tool.name,
+    taskId: text('task_id'),
+    object: object === '' ? undefined : object,
+    // of a schedule they are in the scan that recurs
+    targets: text('targets') ?? (typeof request?.targets === 'string' ? request.targets : undefined),
+    name: text('name'),
+  };
 }
 
 /** What helps, by what went wrong. `{task}` stands for the arguments that name the task. */
@@ -182,7 +160,7 @@ async function withNearestIds(
   );
   if (!wrong || error.next !== undefined) return undefined;
   const asked = String(wrong[1]).slice(0, 64);
-  const { tasks } = await queue.list({ limit: RECENT, principal });
+  const { tasks } = await queue.list({ limit: RECENT, principal: principal.name });
   const ids = tasks.map(({ task_id }) => task_id);
   const near = ids.filter((id) => distance(id, asked) <= SLIP);
   const shown = (near.length > 0 ? near : ids).slice(0, SHOWN);

@@ -15,6 +15,7 @@ import {
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { FastifyRequest } from 'fastify';
 import { asAnswerable } from '../plugins/errors.js';
+import { mayUse } from '../tools/permissions.js';
 import type { Progress } from '../tools/tool.js';
 import {
   isTaskIdArgument,
@@ -39,6 +40,7 @@ export function legacyServers(surface: McpSurface): (request: FastifyRequest) =>
 
   return (request) => {
     const context = surface.contextOf(request);
+    const usable = tools.filter(({ name }) => mayUse(context.principal, name));
     const server = new Server(
       { name: 'scanmq', version: surface.version },
       {
@@ -47,7 +49,7 @@ export function legacyServers(surface: McpSurface): (request: FastifyRequest) =>
         jsonSchemaValidator: validator,
       },
     );
-    server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
+    server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: usable }));
     server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
       const tool = toolByName.get(params.name);
       if (!tool) throw new McpError(ErrorCode.InvalidParams, `Unknown tool: ${params.name}`);

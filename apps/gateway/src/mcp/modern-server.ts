@@ -11,6 +11,7 @@ import {
 import type { FastifyRequest } from 'fastify';
 import { asAnswerable } from '../plugins/errors.js';
 import { ConfirmationRequiredError } from '../tools/confirmation.js';
+import { mayUse } from '../tools/permissions.js';
 import type { Progress, Tool, ToolContext } from '../tools/tool.js';
 import {
   isTaskIdArgument,
@@ -29,7 +30,7 @@ import {
   taskHandle,
 } from './tasks-extension.js';
 
-/** How long clients may keep lists: they change with a new version of scanmq only. */
+/** How long clients may keep lists: for one key they change with a new version of scanmq only. */
 const LISTS = { ttlMs: 300_000, cacheScope: 'private' } as const;
 /** Name of the question that is put to the user. */
 const CONFIRM = 'confirm';
@@ -75,6 +76,7 @@ export function modernServers(surface: McpSurface): (request: FastifyRequest) =>
 
   return (request) => {
     const context = surface.contextOf(request);
+    const usable = tools.filter(({ name }) => mayUse(context.principal, name));
     const server = new Server(
       { name: 'scanmq', version: surface.version },
       {
@@ -95,7 +97,7 @@ export function modernServers(surface: McpSurface): (request: FastifyRequest) =>
         },
       },
     );
-    server.setRequestHandler('tools/list', () => ({ tools }));
+    server.setRequestHandler('tools/list', () => ({ tools: usable }));
     server.setRequestHandler('tools/call', async ({ params }, ctx) => {
       const tool = toolByName.get(params.name);
       if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { COMPONENTS } from '@scanmq/contract';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { Services } from '../access/services.js';
 import { type RestDeps, restRoutes } from '../rest.js';
 import { insistOnDeclarations } from './declared.js';
 import { installDocument } from './document.js';
@@ -34,7 +35,7 @@ describe('the routes of REST', () => {
     await installDocument(app, '1.2.3');
     // nothing is called: routes are registered without what they work with
     const deps = { settings: { importMaxBytes: 1 } } as unknown as RestDeps;
-    await app.register(async (rest) => await restRoutes(rest, deps, () => 'nobody'));
+    await app.register(async (rest) => await restRoutes(rest, deps, () => ({}) as Services));
     await app.ready();
     document = (app as unknown as { swagger(): Document }).swagger();
     await app.close();

@@ -16,6 +16,9 @@ const DESCRIPTION = `Queues and runs Nessus scans. The names are those of the MC
 **Errors** are problem documents (RFC 9457) of the type \`application/problem+json\`, with a \`code\` that is never renamed, the \`trace_id\` of the
 request, and for bad input every mistake at once in \`errors\`. A path with another method is answered 405, with those that there are in \`Allow\`.
 
+**Keys.** Everything but health needs an API key (or a token of the issuer): 401 without a good one, 403 where it may not. What belongs to others answers like
+what does not exist. While there is no key at all, the service is open to its own machine only.
+
 **Lists** have a \`next_cursor\`: hand it back as \`cursor\` for the next page, until it is null. What a cursor holds may change.
 
 **Polling** is cheap with \`If-None-Match\`; \`GET /api/v1/scans/{id}?wait=60\` holds the answer until the scan has ended, and
@@ -60,11 +63,15 @@ export async function installDocument(app: FastifyInstance, version: string): Pr
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: 'An API key as bearer token' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API key as bearer token, or a token of the issuer that the service trusts',
+          },
           apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key' },
         },
       },
-      security: [{}, { bearer: [] }, { apiKey: [] }],
+      security: [{ bearer: [] }, { apiKey: [] }],
     },
     transform: (route) => {
       const operation = declarationOf(route.schema);

@@ -1,17 +1,14 @@
 import { credentialListSchema, credentialViewSchema, storeCredentialSchema } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { principalOf } from '../access/install-access.js';
 import * as examples from '../openapi/examples/administration.js';
 import { operation } from '../openapi/operation.js';
 import { byCredentialName } from '../openapi/params.js';
 
 /** `/api/v1/credentials`: stored once by an administrator, named by `credential_ref`. No answer has a secret. */
-export function credentialRoutes(
-  app: FastifyInstance,
-  queue: QueueSystem,
-  principal: (request: FastifyRequest) => string,
-): void {
+export function credentialRoutes(app: FastifyInstance, queue: QueueSystem): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
   api.get(
@@ -55,7 +52,7 @@ export function credentialRoutes(
       }),
     },
     async (request, reply) => {
-      const view = await queue.storedCredentials.store(request.body, principal(request));
+      const view = await queue.storedCredentials.store(request.body, principalOf(request).name);
       reply.code(201);
       return view;
     },

@@ -7,15 +7,18 @@ import {
   retryManyAnswerSchema,
   retryManySchema,
 } from '@scanmq/contract';
-import type { QueueSystem } from '@scanmq/queue';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Services } from '../access/services.js';
 import * as examples from '../openapi/examples/dead-letters.js';
 import { operation } from '../openapi/operation.js';
 import { byTaskId } from '../openapi/params.js';
 
 /** `/api/v1/dead-letters`: what failed or ran out of time (contract section 5). */
-export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void {
+export function deadLetterRoutes(
+  app: FastifyInstance,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'deadLetters'>,
+): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
   api.get(
@@ -38,7 +41,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
       }),
     },
     async (request) => {
-      const page = await queue.deadLetters.list(request.query);
+      const page = await servicesOf(request).deadLetters.list(request.query);
       return {
         dead_letters: [...page.deadLetters],
         total: page.total,
@@ -67,7 +70,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
         problems: ['not_found'],
       }),
     },
-    async (request) => await queue.deadLetters.inspect(request.params.id),
+    async (request) => await servicesOf(request).deadLetters.inspect(request.params.id),
   );
 
   api.post(
@@ -90,7 +93,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
         },
       }),
     },
-    async (request) => await queue.deadLetters.retryMany(request.body),
+    async (request) => await servicesOf(request).deadLetters.retryMany(request.body),
   );
 
   api.post(
@@ -113,7 +116,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
         },
       }),
     },
-    async (request) => await queue.deadLetters.discardMany(request.body),
+    async (request) => await servicesOf(request).deadLetters.discardMany(request.body),
   );
 
   api.delete(
@@ -130,7 +133,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
       }),
     },
     async (request, reply) => {
-      await queue.deadLetters.discard(request.params.id);
+      await servicesOf(request).deadLetters.discard(request.params.id);
       return await reply.code(204).send();
     },
   );
@@ -155,9 +158,7 @@ export function deadLetterRoutes(app: FastifyInstance, queue: QueueSystem): void
       }),
     },
     async (request) => {
-      // a cancelled task is retried by its own route: here only what is a dead letter
-      await queue.deadLetters.inspect(request.params.id);
-      return await queue.retry(request.params.id);
+      return await servicesOf(request).deadLetters.retry(request.params.id);
     },
   );
 }

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { eventsHeadersSchema, eventsQuerySchema, LIMITS } from '@scanmq/contract';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { EventHub, SentEvent } from '../event-hub.js';
+import type { Services } from '../access/services.js';
+import type { SentEvent } from '../event-hub.js';
 import * as examples from '../openapi/examples/events.js';
 import { operation } from '../openapi/operation.js';
 import { byTaskId } from '../openapi/params.js';
@@ -12,7 +13,10 @@ import { asAnswerable } from '../plugins/errors.js';
  * `/api/v1/scans/{id}/events`: Server-Sent Events. The stream ends after the event of a terminal state; whoever asks again
  * with the id of that event, as EventSource does by itself, gets 204, which tells it to stop.
  */
-export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
+export function eventRoutes(
+  app: FastifyInstance,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'events'>,
+): void {
   const route = {
     // a HEAD of our making would open a stream that nobody reads
     exposeHeadRoute: false,
@@ -41,6 +45,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
   } as const;
   app.withTypeProvider<ZodTypeProvider>().get('/scans/:id/events', route, async (request, reply) => {
     const { id } = request.params;
+    const hub = servicesOf(request).events;
     const lastId = lastIdOf(request.headers['last-event-id'], request.query.last_event_id);
     try {
       if (!(await hub.hasMore(id, lastId))) return reply.code(204).send();
@@ -85,7 +90,12 @@ function begin(reply: FastifyReply): ServerResponse {
   return raw;
 }
 
-function follow(raw: ServerResponse, hub: EventHub, taskId: string, lastId: number | undefined): void {
+function follow(
+  raw: ServerResponse,
+  hub: Services['events'],
+  taskId: string,
+  lastId: number | undefined,
+): void {
   let stop = (): void => {};
   const write = (text: string): void => {
     if (raw.destroyed || raw.writableEnded) return;

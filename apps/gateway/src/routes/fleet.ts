@@ -11,12 +11,13 @@ import {
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { principalOf } from '../access/install-access.js';
+import type { Services } from '../access/services.js';
 import * as examples from '../openapi/examples/fleet.js';
 import { conditionalHeaders } from '../openapi/headers.js';
 import { operation } from '../openapi/operation.js';
 import { byInstance, byPool } from '../openapi/params.js';
 import { etagOf } from '../plugins/unchanged.js';
-import type { ScanService } from '../scan-service.js';
 
 const OPERATE: Readonly<
   Record<
@@ -44,8 +45,7 @@ const OPERATE: Readonly<
 /** `/api/v1/scanners`, `/pools`, `/queues` (contract section 5). */
 export function fleetRoutes(
   app: FastifyInstance,
-  service: ScanService,
-  principal: (request: FastifyRequest) => string,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'scans'>,
 ): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
@@ -70,7 +70,7 @@ export function fleetRoutes(
         },
       }),
     },
-    async (request) => await service.scanners(request.query.scanner_pool),
+    async (request) => await servicesOf(request).scans.scanners(request.query.scanner_pool),
   );
 
   for (const action of OPERATOR_ACTIONS) {
@@ -98,9 +98,9 @@ export function fleetRoutes(
         }),
       },
       async (request) =>
-        await service.operate(request.params.instance, action, {
+        await servicesOf(request).scans.operate(request.params.instance, action, {
           reason: request.body.reason,
-          by: principal(request),
+          by: principalOf(request).name,
         }),
     );
   }
@@ -118,7 +118,7 @@ export function fleetRoutes(
         },
       }),
     },
-    async () => service.pools(),
+    async (request) => servicesOf(request).scans.pools(),
   );
 
   api.get(
@@ -143,7 +143,7 @@ export function fleetRoutes(
         },
       }),
     },
-    async (request) => await service.poolStatus(request.params.pool),
+    async (request) => await servicesOf(request).scans.poolStatus(request.params.pool),
   );
 
   api.get(
@@ -168,7 +168,7 @@ export function fleetRoutes(
       }),
     },
     async (request, reply) => {
-      const { timestamp, ...status } = await service.queueStatus(request.params.pool);
+      const { timestamp, ...status } = await servicesOf(request).scans.queueStatus(request.params.pool);
       reply.header('etag', etagOf(JSON.stringify(status)));
       return { ...status, timestamp };
     },

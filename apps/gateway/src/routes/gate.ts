@@ -9,10 +9,10 @@ import {
   gateRequestSchema,
   LIMITS,
 } from '@scanmq/contract';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { GateService } from '../gate-service.js';
+import type { Services } from '../access/services.js';
 import * as examples from '../openapi/examples/gate.js';
 import { operation } from '../openapi/operation.js';
 import { byTaskId } from '../openapi/params.js';
@@ -33,10 +33,14 @@ const ANSWERS = {
 } as const;
 
 /** The gate (contract section 5). POST takes what comes from files besides: known findings and rules. */
-export function gateRoutes(app: FastifyInstance, service: GateService): void {
+export function gateRoutes(
+  app: FastifyInstance,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'gate'>,
+): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
   async function answer(
+    service: Services['gate'],
     reply: FastifyReply,
     taskId: string,
     policy: GateRequest,
@@ -63,7 +67,7 @@ export function gateRoutes(app: FastifyInstance, service: GateService): void {
     },
     async (request, reply) => {
       const { format, ...policy } = request.query;
-      return await answer(reply, request.params.id, policy, format);
+      return await answer(servicesOf(request).gate, reply, request.params.id, policy, format);
     },
   );
 
@@ -85,6 +89,7 @@ export function gateRoutes(app: FastifyInstance, service: GateService): void {
         problems: ['not_found', 'invalid_state', 'invalid_export'],
       }),
     },
-    async (request, reply) => await answer(reply, request.params.id, request.body, request.query.format),
+    async (request, reply) =>
+      await answer(servicesOf(request).gate, reply, request.params.id, request.body, request.query.format),
   );
 }

@@ -8,7 +8,8 @@ import {
   uploadParamsSchema,
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ImportAnswer, ImportService } from '../import-service.js';
+import type { Services } from '../access/services.js';
+import type { ImportAnswer } from '../import-service.js';
 import * as examples from '../openapi/examples/imports.js';
 import { RAW_EXPORT } from '../openapi/examples/results.js';
 import { idempotencyHeaders } from '../openapi/headers.js';
@@ -64,9 +65,8 @@ const importResults = operation({
  */
 export async function importRoutes(
   api: FastifyInstance,
-  service: ImportService,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'imports'>,
   maxBytes: number,
-  principal: (request: FastifyRequest) => string,
 ): Promise<void> {
   await api.register(async (app) => {
     // the size is limited while the file is written, where the limit can be told
@@ -78,7 +78,8 @@ export async function importRoutes(
       '/imports',
       { schema: importResults, bodyLimit: maxBytes + 1024 * 1024 },
       async (request, reply) => {
-        const context = { principal: principal(request), traceId: request.traceId };
+        const service = servicesOf(request).imports;
+        const context = { traceId: request.traceId };
         const key = idempotencyKeyOf(request);
         if (request.isMultipart()) {
           const file = await request.file();

@@ -50,7 +50,6 @@ export function metricsRoutes(app: FastifyInstance, { queue, service, events }: 
         tag: 'service',
         summary: 'Figures for Prometheus',
         description: 'In its text format, of the moment in which they are asked for.',
-        open: true,
         answers: {
           200: {
             description: 'The figures',

@@ -20,20 +20,25 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Services } from '../access/services.js';
 import { mediaTypeFor } from '../openapi/accept.js';
 import * as examples from '../openapi/examples/results.js';
 import { conditionalHeaders } from '../openapi/headers.js';
 import { operation } from '../openapi/operation.js';
 import { byFindingId, byTaskId, byTwoTasks } from '../openapi/params.js';
 import { etagOf, isUnchanged } from '../plugins/unchanged.js';
-import type { Download, ResultService } from '../result-service.js';
+import type { Download } from '../result-service.js';
 
 const TEXT = { type: 'string' } as const;
 const HTML = { 'text/html': { schema: TEXT, examples: { report: { value: examples.REPORT_HTML } } } };
 const NOT_CHANGED = { description: 'Nothing changed', headers: ['ETag'] } as const;
 
 /** Findings, reports and comparisons (contract section 5). */
-export function resultRoutes(app: FastifyInstance, service: ResultService): void {
+export function resultRoutes(
+  app: FastifyInstance,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'results'>,
+): void {
+  const resultsOf = (request: FastifyRequest): Services['results'] => servicesOf(request).results;
   const api = app.withTypeProvider<ZodTypeProvider>();
 
   /** True when the client has this answer already. */
@@ -43,7 +48,7 @@ export function resultRoutes(app: FastifyInstance, service: ResultService): void
     taskIds: readonly string[],
     format: string,
   ): Promise<boolean> => {
-    const versions = await Promise.all(taskIds.map((id) => service.version(id)));
+    const versions = await Promise.all(taskIds.map((id) => resultsOf(request).version(id)));
     return isUnchanged(request, reply, etagOf(...versions, request.url, format));
   };
 
@@ -106,7 +111,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       if (wanted !== 'json' && wanted !== 'ndjson')
         return await sendDownload(
           reply,
-          await service.document(id, wanted, {
+          await resultsOf(request).document(id, wanted, {
             filters: query.filters,
             sort: query.sort,
             fields: custom,
@@ -115,11 +120,11 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
         );
       if (wanted === 'ndjson') {
         reply.type('application/x-ndjson; charset=utf-8');
-        return await send(reply, withLineEnds(await service.streamResults(id, query)));
+        return await send(reply, withLineEnds(await resultsOf(request).streamResults(id, query)));
       }
-      if (query.page !== 0 || query.cursor !== undefined) return await service.results(id, query);
+      if (query.page !== 0 || query.cursor !== undefined) return await resultsOf(request).results(id, query);
       reply.type('application/json; charset=utf-8');
-      return await send(reply, asOneDocument(await service.streamResults(id, query)));
+      return await send(reply, asOneDocument(await resultsOf(request).streamResults(id, query)));
     },
   );
 
@@ -144,7 +149,9 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       }),
     },
     async (request): Promise<z.input<typeof findingSchema>> =>
-      (await service.finding(request.params.id, request.params.findingId)) as z.input<typeof findingSchema>,
+      (await resultsOf(request).finding(request.params.id, request.params.findingId)) as z.input<
+        typeof findingSchema
+      >,
   );
 
   api.get(
@@ -173,7 +180,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
     async (request, reply) => {
       const { id } = request.params;
       if (await hasAnswer(request, reply, [id], 'json')) return await reply.code(304).send();
-      const { total, hosts, nextOffset, nextCursor } = await service.hosts(id, request.query);
+      const { total, hosts, nextOffset, nextCursor } = await resultsOf(request).hosts(id, request.query);
       return {
         hosts: hosts.map(({ quality, counts: { host: _, ...severities }, properties }) => ({
           ...quality,
@@ -207,7 +214,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
     async (request, reply) => {
       const { id } = request.params;
       if (await hasAnswer(request, reply, [id], 'html')) return await reply.code(304).send();
-      return await sendDownload(reply, await service.report(id), 'inline');
+      return await sendDownload(reply, await resultsOf(request).report(id), 'inline');
     },
   );
 
@@ -238,7 +245,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       }),
     },
     async (request, reply) => {
-      const { open, bytes, fileName, version } = await service.rawExport(request.params.id);
+      const { open, bytes, fileName, version } = await resultsOf(request).rawExport(request.params.id);
       if (isUnchanged(request, reply, etagOf(request.params.id, version)))
         return await reply.code(304).send();
       return await reply
@@ -280,8 +287,9 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       const page = format === 'html' || (format === undefined && asksForPage(request));
       if (await hasAnswer(request, reply, [head, base], page ? 'html' : 'json'))
         return await reply.code(304).send();
-      if (page) return await sendDownload(reply, await service.comparisonReport(base, head), 'inline');
-      return await service.compare(base, head, query);
+      if (page)
+        return await sendDownload(reply, await resultsOf(request).comparisonReport(base, head), 'inline');
+      return await resultsOf(request).compare(base, head, query);
     },
   );
 
@@ -307,7 +315,7 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
         problems: ['not_found', 'invalid_state'],
       }),
     },
-    async (request) => await service.search(request.query),
+    async (request) => await resultsOf(request).search(request.query),
   );
 }
 

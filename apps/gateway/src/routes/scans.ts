@@ -15,11 +15,12 @@ import {
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { principalOf } from '../access/install-access.js';
+import type { Services } from '../access/services.js';
 import * as examples from '../openapi/examples/scans.js';
 import { conditionalHeaders, idempotencyHeaders } from '../openapi/headers.js';
 import { operation } from '../openapi/operation.js';
 import { byTaskId } from '../openapi/params.js';
-import type { ScanService } from '../scan-service.js';
 
 const CONTROL: Readonly<
   Record<ControlAction, { readonly summary: string; readonly description: string; readonly example: unknown }>
@@ -45,8 +46,7 @@ const CONTROL: Readonly<
 /** `/api/v1/scans` (contract section 5). */
 export function scanRoutes(
   app: FastifyInstance,
-  service: ScanService,
-  principal: (request: FastifyRequest) => string,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'scans'>,
 ): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
@@ -86,9 +86,9 @@ export function scanRoutes(
       }),
     },
     async (request, reply) => {
-      const { submission, task } = await service.submit(
+      const { submission, task } = await servicesOf(request).scans.submit(
         withKey(request.body, request.headers['idempotency-key']),
-        { principal: principal(request), traceId: request.traceId },
+        { traceId: request.traceId },
       );
       reply.code(202).header('location', `/api/v1/scans/${submission.task_id}`);
       if (submission.idempotent_replay) reply.header('idempotency-replayed', 'true');
@@ -117,7 +117,7 @@ export function scanRoutes(
         },
       }),
     },
-    async (request) => await service.list(request.query),
+    async (request) => await servicesOf(request).scans.list(request.query),
   );
 
   api.get(
@@ -148,11 +148,12 @@ export function scanRoutes(
       }),
     },
     async (request, reply) => {
+      const { scans } = servicesOf(request);
       const { wait } = request.query;
-      if (wait === 0) return await service.status(request.params.id);
+      if (wait === 0) return await scans.status(request.params.id);
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort());
-      return await service.waitForEnd(request.params.id, wait * 1_000, gone.signal);
+      return await scans.waitForEnd(request.params.id, wait * 1_000, gone.signal);
     },
   );
 
@@ -181,10 +182,10 @@ export function scanRoutes(
     },
     async (request) => {
       const { reason, keep_results } = request.body;
-      return await service.cancel(request.params.id, {
+      return await servicesOf(request).scans.cancel(request.params.id, {
         reason,
         keepResults: keep_results,
-        by: principal(request),
+        by: principalOf(request).name,
       });
     },
   );
@@ -210,7 +211,8 @@ export function scanRoutes(
           problems: ['not_found', 'invalid_state'],
         }),
       },
-      async (request) => await service.control(request.params.id, action, principal(request)),
+      async (request) =>
+        await servicesOf(request).scans.control(request.params.id, action, principalOf(request).name),
     );
   }
 }

@@ -6,18 +6,17 @@ import {
 } from '@scanmq/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Services } from '../access/services.js';
 import * as examples from '../openapi/examples/schedules.js';
 import { conditionalHeaders, idempotencyHeaders } from '../openapi/headers.js';
 import { operation } from '../openapi/operation.js';
 import { byScheduleId } from '../openapi/params.js';
 import { idempotencyKeyOf } from '../plugins/idempotency-key.js';
-import type { ScheduleService } from '../schedule-service.js';
 
 /** `/api/v1/schedules` (contract section 5). */
 export function scheduleRoutes(
   app: FastifyInstance,
-  service: ScheduleService,
-  principal: (request: FastifyRequest) => string,
+  servicesOf: (request: FastifyRequest) => Pick<Services, 'schedules'>,
 ): void {
   const api = app.withTypeProvider<ZodTypeProvider>();
 
@@ -41,7 +40,7 @@ export function scheduleRoutes(
         },
       }),
     },
-    async () => await service.list(),
+    async (request) => await servicesOf(request).schedules.list(),
   );
 
   api.post(
@@ -67,7 +66,7 @@ export function scheduleRoutes(
       }),
     },
     async (request, reply) => {
-      const schedule = await service.create(request.body, principal(request));
+      const schedule = await servicesOf(request).schedules.create(request.body);
       reply.code(201).header('location', `/api/v1/schedules/${schedule.schedule_id}`);
       return schedule;
     },
@@ -92,7 +91,7 @@ export function scheduleRoutes(
         problems: ['not_found'],
       }),
     },
-    async (request) => await service.get(request.params.id),
+    async (request) => await servicesOf(request).schedules.get(request.params.id),
   );
 
   api.delete(
@@ -109,7 +108,7 @@ export function scheduleRoutes(
       }),
     },
     async (request, reply) => {
-      await service.remove(request.params.id);
+      await servicesOf(request).schedules.remove(request.params.id);
       return await reply.code(204).send();
     },
   );
@@ -133,7 +132,7 @@ export function scheduleRoutes(
         problems: ['not_found'],
       }),
     },
-    async (request) => await service.pause(request.params.id),
+    async (request) => await servicesOf(request).schedules.pause(request.params.id),
   );
 
   api.post(
@@ -155,7 +154,7 @@ export function scheduleRoutes(
         problems: ['not_found'],
       }),
     },
-    async (request) => await service.resume(request.params.id),
+    async (request) => await servicesOf(request).schedules.resume(request.params.id),
   );
 
   api.post(
@@ -187,7 +186,7 @@ export function scheduleRoutes(
       }),
     },
     async (request, reply) => {
-      const { submission, task } = await service.run(request.params.id, {
+      const { submission, task } = await servicesOf(request).schedules.run(request.params.id, {
         traceId: request.traceId,
         ...idempotencyKeyOf(request),
       });

@@ -9,12 +9,11 @@ import {
 } from '@scanmq/contract';
 import { z } from 'zod';
 import { fitList } from './budget.js';
-import type { ToolDeps } from './deps.js';
 import { defineTool, READS, type Tool } from './tool.js';
 
 const next = z.string().nullable();
 
-export function fleetTools({ scans }: ToolDeps): readonly Tool[] {
+export function fleetTools(): readonly Tool[] {
   return [
     defineTool({
       name: 'list_scanners',
@@ -23,7 +22,7 @@ export function fleetTools({ scans }: ToolDeps): readonly Tool[] {
       input: listScannersParamsSchema,
       output: scannerListSchema.extend({ next }),
       annotations: READS,
-      run: async ({ scanner_pool }) => {
+      run: async ({ scanner_pool }, { scans }) => {
         const { scanners, ...rest } = await scans.scanners(scanner_pool);
         const shown = fitList(scanners);
         return { structured: { ...rest, scanners: [...shown], next: leftOut(shown, scanners) } };
@@ -36,7 +35,7 @@ export function fleetTools({ scans }: ToolDeps): readonly Tool[] {
       input: z.strictObject({}),
       output: poolListSchema,
       annotations: READS,
-      run: async () => ({ structured: scans.pools() }),
+      run: async (_input, { scans }) => ({ structured: scans.pools() }),
     }),
     defineTool({
       name: 'get_pool_status',
@@ -45,7 +44,7 @@ export function fleetTools({ scans }: ToolDeps): readonly Tool[] {
       input: poolParamsSchema,
       output: poolStatusSchema.extend({ next }),
       annotations: READS,
-      run: async ({ scanner_pool }) => {
+      run: async ({ scanner_pool }, { scans }) => {
         const { scanners, ...rest } = await scans.poolStatus(scanner_pool);
         const shown = fitList(scanners);
         return { structured: { ...rest, scanners: [...shown], next: leftOut(shown, scanners) } };
@@ -59,7 +58,7 @@ export function fleetTools({ scans }: ToolDeps): readonly Tool[] {
       input: poolParamsSchema,
       output: queueStatusSchema,
       annotations: READS,
-      run: async ({ scanner_pool }) => ({ structured: await scans.queueStatus(scanner_pool) }),
+      run: async ({ scanner_pool }, { scans }) => ({ structured: await scans.queueStatus(scanner_pool) }),
     }),
   ];
 }

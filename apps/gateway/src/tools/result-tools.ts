@@ -14,9 +14,8 @@ import {
   searchParamsSchema,
 } from '@scanmq/contract';
 import { z } from 'zod';
-import type { ResultService } from '../result-service.js';
+import type { Services } from '../access/services.js';
 import { briefQuality, fitPage, fitResults, moreBy } from './budget.js';
-import type { ToolDeps } from './deps.js';
 import { defineTool, READS, type Tool } from './tool.js';
 import { tellGroup } from './top-findings.js';
 import { splitFinding, TELLING_FIELDS } from './untrusted.js';
@@ -37,7 +36,7 @@ const findingSchema = z.looseObject({
   next,
 });
 
-export function resultTools({ results }: ToolDeps): readonly Tool[] {
+export function resultTools(): readonly Tool[] {
   return [
     defineTool({
       name: 'get_scan_results',
@@ -47,7 +46,7 @@ export function resultTools({ results }: ToolDeps): readonly Tool[] {
       input: resultsParamsSchema,
       output: resultsAnswerSchema,
       annotations: READS,
-      run: async ({ task_id, ...query }) =>
+      run: async ({ task_id, ...query }, { results }) =>
         await fitResults(
           (asked, most) => results.results(task_id, asked, { most, also: TELLING_FIELDS }),
           query,
@@ -61,7 +60,7 @@ export function resultTools({ results }: ToolDeps): readonly Tool[] {
       input: searchParamsSchema,
       output: searchAnswerSchema.extend({ next }),
       annotations: READS,
-      run: async (params) => {
+      run: async (params, { results }) => {
         const answer = await fitPage(
           async (limit) => {
             const { findings, groups, ...rest } = await results.search({ ...params, limit });
@@ -88,7 +87,7 @@ export function resultTools({ results }: ToolDeps): readonly Tool[] {
       input: getFindingParamsSchema,
       output: findingSchema,
       annotations: READS,
-      run: async ({ task_id, finding_id, host, plugin_id, port, include_output }) => {
+      run: async ({ task_id, finding_id, host, plugin_id, port, include_output }, { results }) => {
         const { id, others } =
           finding_id === undefined
             ? await findingIdOf(results, task_id, { host, plugin_id, port })
@@ -123,7 +122,7 @@ export function resultTools({ results }: ToolDeps): readonly Tool[] {
       input: compareParamsSchema,
       output: comparisonSchema.extend({ next }),
       annotations: READS,
-      run: async ({ base_task_id, head_task_id, ...query }) => {
+      run: async ({ base_task_id, head_task_id, ...query }, { results }) => {
         const answer = await fitPage(
           async (limit): Promise<Comparison> => {
             const comparison = await results.compare(base_task_id, head_task_id, { ...query, limit });
@@ -145,7 +144,7 @@ export function resultTools({ results }: ToolDeps): readonly Tool[] {
 
 /** The finding, and others of the same plugin on the same port. @throws ScanmqError `not_found`; `invalid_request` when several ports fit. */
 async function findingIdOf(
-  results: ResultService,
+  results: Services['results'],
   taskId: string,
   {
     host,

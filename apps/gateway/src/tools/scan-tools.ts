@@ -23,7 +23,6 @@ import {
 } from '@scanmq/contract';
 import { z } from 'zod';
 import { briefQuality, fitList, fitPage, moreBy, shortTargets } from './budget.js';
-import type { ToolDeps } from './deps.js';
 import { nextSchema as next, statusSchema, toldStatus } from './told-status.js';
 import { defineTool, READS, SCANS, STOPS, type Tool, type ToolContext } from './tool.js';
 import { topFindingSchema, topFindings } from './top-findings.js';
@@ -51,14 +50,14 @@ const taskListSchema = z.object({
   next: next.nullable(),
 });
 
-export function scanTools({ scans, results, schedules, plans }: ToolDeps): readonly Tool[] {
+export function scanTools(): readonly Tool[] {
   async function submit(
     { plan_token, ...input }: { readonly plan_token?: string | undefined },
-    { principal, traceId }: ToolContext,
+    { scans, plans, traceId }: ToolContext,
   ) {
     const request = scanRequestSchema.parse(input);
-    await plans.confirm(request, principal, plan_token);
-    const { submission } = await scans.submit(request, { principal, traceId });
+    await plans.confirm(request, plan_token);
+    const { submission } = await scans.submit(request, { traceId });
     return { structured: submission };
   }
 
@@ -72,8 +71,8 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       terseInput: true,
       output: scanPlanSchema,
       annotations: READS,
-      run: async (input, { principal }) => ({
-        structured: await plans.plan(scanRequestSchema.parse(withoutCredentials(input)), principal),
+      run: async (input, { plans }) => ({
+        structured: await plans.plan(scanRequestSchema.parse(withoutCredentials(input))),
       }),
     }),
     defineTool({
@@ -108,6 +107,7 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       annotations: READS,
       streams: true,
       run: async ({ task_id, timeout_seconds }, context) => {
+        const { scans, results } = context;
         const status = await scans.waitForEnd(
           task_id,
           timeout_seconds * 1_000,
@@ -127,7 +127,7 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       input: taskIdParamsSchema,
       output: statusSchema,
       annotations: READS,
-      run: async ({ task_id }) => ({ structured: toldStatus(await scans.status(task_id)) }),
+      run: async ({ task_id }, { scans }) => ({ structured: toldStatus(await scans.status(task_id)) }),
     }),
     defineTool({
       name: 'list_tasks',
@@ -136,7 +136,7 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       input: listTasksToolSchema,
       output: taskListSchema,
       annotations: READS,
-      run: async (input) => {
+      run: async (input, { scans }) => {
         const page = await fitPage(
           async (limit) => {
             const { tasks, ...rest } = await scans.list({ ...input, limit });
@@ -156,8 +156,8 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       input: cancelParamsSchema,
       output: cancelAnswerSchema,
       annotations: STOPS,
-      run: async ({ task_id, reason, keep_results }, { principal }) => ({
-        structured: await scans.cancel(task_id, { reason, keepResults: keep_results, by: principal }),
+      run: async ({ task_id, reason, keep_results }, { scans, principal }) => ({
+        structured: await scans.cancel(task_id, { reason, keepResults: keep_results, by: principal.name }),
       }),
     }),
     defineTool({
@@ -168,8 +168,8 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       input: controlParamsSchema,
       output: controlAnswerSchema,
       annotations: SCANS,
-      run: async ({ task_id, action }, { principal }) => ({
-        structured: await scans.control(task_id, action, principal),
+      run: async ({ task_id, action }, { scans, principal }) => ({
+        structured: await scans.control(task_id, action, principal.name),
       }),
     }),
     defineTool({
@@ -180,7 +180,7 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
       input: manageSchedulesParamsSchema,
       output: manageSchedulesAnswerSchema,
       annotations: SCANS,
-      run: async (params, { principal }) => {
+      run: async (params, { schedules, plans }) => {
         const answer = (shown: readonly Schedule[], message: string | null, total = shown.length) => ({
           structured: { schedules: shown.map(briefSchedule), total, message },
         });
@@ -197,8 +197,8 @@ export function scanTools({ scans, results, schedules, plans }: ToolDeps): reado
           }
           case 'create': {
             const request = toCreateSchedule(params);
-            await plans.confirm(scanRequestSchema.parse(request.request), principal, params.plan_token);
-            return answer([await schedules.create(request, principal)], 'Created.');
+            await plans.confirm(scanRequestSchema.parse(request.request), params.plan_token);
+            return answer([await schedules.create(request)], 'Created.');
           }
           case 'pause':
             return answer([await schedules.pause(id)], 'Paused.');

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { listedTools } from '../mcp/surface.js';
-import type { ToolDeps } from './deps.js';
+import { TOOL_PERMISSIONS } from './permissions.js';
 import { createTools } from './table.js';
 
 const FOLDER = join('apps', 'gateway', 'tools');
@@ -11,8 +11,7 @@ const FOLDER = join('apps', 'gateway', 'tools');
 const TOKENS = 8_000;
 const CHARS_PER_TOKEN = 4;
 
-// nothing is called here: tools are listed without what they work with
-const tools = listedTools(createTools({} as ToolDeps));
+const tools = listedTools(createTools());
 
 describe('the tools as they are listed', () => {
   it.each(tools.map((tool) => [tool.name, tool] as const))('%s is as its file says', async (name, tool) => {
@@ -24,6 +23,10 @@ describe('the tools as they are listed', () => {
 
   it('have no files of tools that are gone', async () => {
     expect((await readdir(FOLDER)).sort()).toEqual(tools.map(({ name }) => `${name}.json`).sort());
+  });
+
+  it('have a permission each, which somebody has thought about', () => {
+    expect(Object.keys(TOOL_PERMISSIONS)).toEqual(tools.map(({ name }) => name));
   });
 
   it('fit the budget of a model', () => {

@@ -1,10 +1,12 @@
 /** Tools, free of any MCP SDK: the adapters on the wire only carry them. */
+import type { Decision } from '@scanmq/access';
 import {
   abandonedScanSchema,
   errorCodeSchema,
   importedSchema,
   LIMITS,
   operatorStateSchema,
+  type Principal,
   parseOrThrow,
   qualitySchema,
   resultsSummarySchema,
@@ -12,6 +14,7 @@ import {
   taskIdSchema,
 } from '@scanmq/contract';
 import { z } from 'zod';
+import type { Services } from '../access/services.js';
 import { cleanValue, isPlainJson } from './untrusted.js';
 
 export interface Progress {
@@ -20,11 +23,12 @@ export interface Progress {
   readonly message: string;
 }
 
-export interface ToolContext {
-  readonly principal: string;
+/** Who calls, and what there is for them. */
+export interface ToolContext extends Pick<Services, 'scans' | 'results' | 'schedules' | 'plans'> {
+  readonly principal: Principal;
   readonly traceId: string;
-  /** Address of the caller, for the record of changes. */
-  readonly from?: string | undefined;
+  /** Writes an entry of the audit log about this call. */
+  readonly audit: (entry: Pick<Decision, 'action' | 'decision'> & Partial<Decision>) => Promise<void>;
   /** Aborted when the client is gone: for what waits. A scan goes on. */
   readonly signal?: AbortSignal | undefined;
   /** Tells the client of progress, where it asked for that; each value is higher than the one before. */

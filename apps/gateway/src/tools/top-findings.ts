@@ -1,7 +1,7 @@
 /** Findings grouped by plugin, the worst first: what a model reads before any detail. */
 import { findingGroupSchema, hostLabel, type SearchAnswer, searchParamsSchema } from '@scanmq/contract';
 import type { z } from 'zod';
-import type { ResultService } from '../result-service.js';
+import type { Services } from '../access/services.js';
 
 export const topFindingSchema = findingGroupSchema;
 
@@ -9,7 +9,7 @@ export const topFindingSchema = findingGroupSchema;
 const TOP = 10;
 
 export async function topFindings(
-  results: ResultService,
+  results: Pick<Services['results'], 'search'>,
   taskId: string,
 ): Promise<z.input<typeof topFindingSchema>[]> {
   const { groups } = await results.search(
