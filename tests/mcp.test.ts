@@ -1,4 +1,6 @@
 /** MCP as agents use it: both generations of the protocol, two gateways, following, budgets, confirmation, stdio. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   Client as ModernClient,
@@ -598,23 +600,25 @@ describe('limits and the record of changes', () => {
         code: 'idempotency_conflict',
       });
       expect(refused(await call(1, 'run_untrusted_scan', scan))).toMatchObject({ code: 'rate_limited' });
-      const records = gateways.flatMap(({ program }) =>
-        program
-          .output()
-          .split('\n')
-          .flatMap((line) => (line.includes('"event":"audit"') ? [JSON.parse(line)] : [])),
-      );
+      // each gateway writes a chain of its own
+      const files = (await readdir(limited.directory)).filter((name) => /^audit.*\.log$/.test(name));
+      const lines = await Promise.all(files.map((name) => readFile(join(limited.directory, name), 'utf8')));
+      const records = lines
+        .flatMap((text) => text.split('\n'))
+        .flatMap((line) => (line.includes('"event":"decision"') ? [JSON.parse(line)] : []))
+        .sort((a, b) => a.time.localeCompare(b.time));
       expect(records).toEqual([
         expect.objectContaining({
           decision: 'allowed',
-          tool: 'run_untrusted_scan',
+          action: 'run_untrusted_scan',
           principal: 'local',
-          arguments: scan,
-          task_id: expect.stringMatching(/^ne_/),
+          targets: scan.targets,
+          name: scan.name,
           trace_id: expect.any(String),
         }),
-        expect.objectContaining({ decision: 'refused', code: 'idempotency_conflict' }),
-        expect.objectContaining({ decision: 'refused', code: 'rate_limited' }),
+        // allowed to ask, and then refused
+        expect.objectContaining({ decision: 'allowed', name: 'other' }),
+        expect.objectContaining({ decision: 'refused', name: 'other', code: 'idempotency_conflict' }),
       ]);
     } finally {
       await limited.close();

@@ -416,7 +416,7 @@ const CASES: Record<string, () => Promise<readonly Case[]> | readonly Case[]> = 
     [201, { body: example('createWebhook') }],
     [400, { body: { url: 'https://10.0.0.1/hook', events: ['*'] } }],
     [400, { body: { url: 'ftp://ci.example.com', events: [] } }],
-    [403, { body: { url: 'https://ci.example.com/hook', events: ['*'], audience: 'all' } }],
+    [201, { body: { url: 'https://ci.example.com/hook', events: ['*'], audience: 'all' } }],
   ],
   getWebhook: async () => [[200, { params: { id: await webhook() } }]],
   removeWebhook: async () => [[204, { params: { id: await webhook() } }]],
