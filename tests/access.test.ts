@@ -267,7 +267,7 @@ describe('a gateway without keys', () => {
       started.kill('SIGTERM');
       await started.ended;
     }
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('every route', () => {

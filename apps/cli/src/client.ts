@@ -277,7 +277,11 @@ export function asScanmqError(error: unknown, url: string): ScanmqError {
     const problem = problemSchema.safeParse(parseBody(error.response?.body));
     if (problem.success) {
       const { code, detail, errors, trace_id: traceId } = problem.data;
-      return new ServiceError(code in ERROR_CODES ? code : 'internal', detail, errors ?? [], traceId);
+      const told =
+        code === 'unauthenticated'
+          ? `${detail} This command takes it from SCANMQ_API_KEY; scanmq keys create makes one.`
+          : detail;
+      return new ServiceError(code in ERROR_CODES ? code : 'internal', told, errors ?? [], traceId);
     }
     const what = error.response
       ? `answered ${error.response.statusCode}`
