@@ -5,14 +5,17 @@ import type { Logger } from '@scanmq/observability';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { auditOf, installAccess, principalOf } from './access/install-access.js';
 import { createServices } from './access/services.js';
+import { createHolds, installHolds } from './holds.js';
 import { legacyServers } from './mcp/legacy-server.js';
 import { modernServers } from './mcp/modern-server.js';
 import { installMcp, MCP_PATH } from './mcp/mount.js';
 import { scanmqSurface } from './mcp/scanmq-surface.js';
 import { installDocument } from './openapi/document.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
+import { installConnectionLimit, SERVER_LIMITS } from './plugins/connection-limits.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard, isLoopback } from './plugins/host-guard.js';
+import { installSecurityHeaders } from './plugins/security-headers.js';
 import { type RestDeps, restRoutes } from './rest.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
 import { documentationPages } from './routes/documentation.js';
@@ -31,23 +34,29 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     // one line per request is written below, in our own words
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.requestBodyBytes,
+    ...SERVER_LIMITS,
     // a slow body is ended by `installBodyTimeout`: an upload may take longer than any other request
     requestTimeout: 0,
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: 'idle',
   });
   installErrors(app);
+  installSecurityHeaders(app, settings.publicUrl);
+  installConnectionLimit(app, settings.maxConnections);
   installHostGuard(app, { publicUrl: settings.publicUrl, anyHost: !isLoopback(settings.host) });
   // before every route: none is reached around it
   await installAccess(app, { access, settings, log });
   const servicesFor = createServices(deps);
   installBodyTimeout(app);
+  const holds = createHolds(settings);
+  installHolds(app, holds, (request) => principalOf(request).name);
   // before the routes: it collects them as they come
   await installDocument(app, deps.version);
   await app.register(async (rest) => await restRoutes(rest, deps, servicesFor));
   await app.register(documentationPages);
   const surface = scanmqSurface({
     ...deps,
+    holds,
     contextOf: (request) => {
       const principal = principalOf(request);
       return {

@@ -17,11 +17,13 @@ import { FILES } from '@scanmq/findings';
 import { importScan, instanceNamed } from '@scanmq/processor';
 import { IMPORT_POOL, type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
+import type { DiskGuard } from './disk-guard.js';
 
 export interface ImportServiceDeps {
   readonly queue: QueueSystem;
   readonly registry: ScannerRegistry;
   readonly settings: Pick<Settings, 'dataDir' | 'importMaxBytes'>;
+  readonly disk: DiskGuard;
   readonly now: () => Date;
 }
 
@@ -51,6 +53,8 @@ export interface ImportService {
 
 /** An upload of which nothing more comes is given up. */
 const IDLE_MS = 60_000;
+/** The disk is looked at again after so much. */
+const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
 /** What follows a refused part of an upload is read for so long. */
 const DISCARD_MS = 30_000;
 
@@ -58,11 +62,12 @@ export function createImportService(deps: ImportServiceDeps): ImportService {
   const { queue, registry, settings } = deps;
   return {
     async upload(body, params, context) {
+      await deps.disk.check();
       const taskId = newTaskId(IMPORT_POOL, deps.now());
       const directory = taskDirectory(settings.dataDir, taskId);
       await mkdir(directory, { recursive: true });
       try {
-        const sha256 = await receive(body, join(directory, FILES.raw), settings.importMaxBytes);
+        const sha256 = await receive(body, join(directory, FILES.raw), settings.importMaxBytes, deps.disk);
         const { task, replay } = await queue.submitImport(
           {
             taskId,
@@ -113,10 +118,11 @@ export function createImportService(deps: ImportServiceDeps): ImportService {
 }
 
 /** Writes a body to disk, whole or not at all. @returns its SHA-256. */
-async function receive(body: Readable, path: string, maxBytes: number): Promise<string> {
+async function receive(body: Readable, path: string, maxBytes: number, disk: DiskGuard): Promise<string> {
   const temporary = `${path}.part`;
   const hash = createHash('sha256');
   let bytes = 0;
+  let looked = 0;
   const idle = setTimeout(() => body.destroy(brokenOff(bytes)), IDLE_MS);
   const file = await open(temporary, 'w', 0o640);
   try {
@@ -125,6 +131,10 @@ async function receive(body: Readable, path: string, maxBytes: number): Promise<
       idle.refresh();
       bytes += chunk.length;
       if (bytes > maxBytes) throw tooLarge(maxBytes);
+      if (bytes - looked >= LOOK_EVERY_BYTES) {
+        looked = bytes;
+        await disk.check();
+      }
       hash.update(chunk);
       await file.write(chunk);
     }

@@ -38,6 +38,7 @@ import {
 import type { CancelOptions, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import type { z } from 'zod';
+import type { DiskGuard } from './disk-guard.js';
 import type { TaskWaiter } from './task-waiter.js';
 import { whyItStands, whyItWaits } from './why-waiting.js';
 
@@ -49,6 +50,7 @@ export interface ScanServiceDeps {
   readonly waiter: TaskWaiter;
   /** Brings the limits of the queues in line with the fleet. */
   readonly applyLimits: () => Promise<void>;
+  readonly disk: DiskGuard;
   readonly now: () => Date;
 }
 
@@ -166,6 +168,7 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
 
   return {
     async submit(request, context, beforeSubmit) {
+      await deps.disk.check();
       const { task, replay, joined, view } = await acceptScan(deps, request, context, beforeSubmit);
       const status = await describe(task, view);
       const pinned = task.pinned_instance ?? task.scanner_instance;

@@ -7,6 +7,7 @@ import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } f
 import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
 import { createCompletedResults } from './completed-results.js';
+import { createDiskGuard } from './disk-guard.js';
 import { createEventHub } from './event-hub.js';
 import { createGateService } from './gate-service.js';
 import { createImportService } from './import-service.js';
@@ -52,6 +53,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const waiter = await createTaskWaiter(queue);
   const policy = createTargetPolicy(settings);
   const now = (): Date => new Date();
+  const disk = createDiskGuard(settings);
   const service = createScanService({
     queue,
     registry,
@@ -59,6 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     waiter,
     policy,
     applyLimits: () => core.applyLimits(),
+    disk,
     now,
   });
   const events = await createEventHub({ queue, describe: (task) => service.describe(task), log });
@@ -74,7 +77,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     events,
     access,
     now,
-    imports: createImportService({ queue, registry, settings, now }),
+    imports: createImportService({ queue, registry, settings, disk, now }),
     schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
     plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
     webhooks: createWebhookService({ queue, allow: targetSet(settings.webhookAllowNetworks) }),

@@ -119,6 +119,15 @@ export interface Settings {
   readonly resultsThreads: number;
   /** Largest export that may be uploaded. */
   readonly importMaxBytes: number;
+  /** With less room than this nothing new is taken in; 0 = not looked at. */
+  readonly minFreeDiskBytes: number;
+  /** Of one gateway. */
+  readonly maxConnections: number;
+  readonly maxStreamsPerPrincipal: number;
+  readonly maxWaitsPerPrincipal: number;
+  /** Tasks that may wait; 0 = no limit. */
+  readonly maxQueued: number;
+  readonly maxQueuedPerPrincipal: number;
   /** How often followed folders of scanners are looked at. */
   readonly followIntervalMs: number;
   /** Absolute path of `scanners.yaml`. */

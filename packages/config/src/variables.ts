@@ -182,6 +182,36 @@ export const VARIABLES = {
     undefined,
     'Where clients reach the gateway, for example https://scans.example.com; needed where a proxy stands before it',
   ),
+  MAX_CONNECTIONS: define(
+    'Gateway',
+    whole(1, 1_000_000),
+    '4096',
+    'Connections to one gateway; on more of them it answers unavailable, and ends them',
+  ),
+  MAX_STREAMS_PER_PRINCIPAL: define(
+    'Gateway',
+    whole(1, 1_000_000),
+    '2000',
+    'Streams of events that one principal has open at one gateway',
+  ),
+  MAX_WAITS_PER_PRINCIPAL: define(
+    'Gateway',
+    whole(1, 1_000_000),
+    '2000',
+    'Requests of one principal that wait for a scan at one gateway: ?wait= and wait_for_scan',
+  ),
+  MAX_QUEUED: define(
+    'Gateway',
+    whole(0, 100_000_000),
+    '100000',
+    'Tasks that may wait, of all principals; 0 = no limit',
+  ),
+  MAX_QUEUED_PER_PRINCIPAL: define(
+    'Gateway',
+    whole(0, 100_000_000),
+    '20000',
+    'Tasks of one principal that may wait, imports as well; 0 = no limit',
+  ),
 
   API_KEYS_FILE: define(
     'Access',
@@ -339,6 +369,12 @@ export const VARIABLES = {
     'Memory for questions about results, and for storing them, megabytes; what needs more uses the disk',
   ),
   RESULTS_THREADS: define('Results', whole(1, 256), '2', 'Threads for questions about results'),
+  MIN_FREE_DISK_MB: define(
+    'Results',
+    whole(0, 1_073_741_824),
+    '1024',
+    'With less room left for DATA_DIR no scans and uploads are accepted, megabytes; 0 = not looked at',
+  ),
   IMPORT_MAX_MB: define(
     'Results',
     whole(1, 1_048_576),

@@ -31,6 +31,14 @@ export const LIMITS = {
 
   /** Body of any request to the gateway, bytes. */
   requestBodyBytes: 512 * 1024,
+  /** All headers of a request, bytes: a bearer token alone may have 16,384 characters. */
+  headerBytes: 32 * 1024,
+  /** Longest that the headers of a request may take, milliseconds. */
+  headersMs: 10_000,
+  /** A connection is kept for the next request so long, milliseconds: longer than the proxies before it keep theirs. */
+  keepAliveMs: 72_000,
+  /** A connection with a request on which nothing moves for so long is ended, milliseconds; streams have a heartbeat. */
+  silentConnectionMs: 180_000,
   /** Longest that `?wait=` holds an answer, seconds. */
   waitSecondsMax: 60,
 

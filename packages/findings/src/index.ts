@@ -12,6 +12,7 @@ export type { Judgement } from './judgement.js';
 export { type ExportFacts, type ExportVisitor, type RawItem, readExport } from './read-export.js';
 export type { RenderedGate, RenderedTask, RenderInput, ReportInput } from './render-input.js';
 export { renderComparison, renderReport } from './report/index.js';
+export { REPORT_POLICY } from './report/page.js';
 export type { HostPage, HostRow, QueryOptions, Results, ResultsOptions } from './results.js';
 export { createResultsStore, type ResultsStore } from './results-store.js';
 export type { SearchedTask } from './search.js';

@@ -5,6 +5,7 @@
   KEYS[1]    record (hash)
   KEYS[2…7]  indexes of the states, in the order of ARGV[6]
   KEYS[8]    change log (stream)       KEYS[9] events of the task (list)
+  KEYS[10]   how many tasks wait (hash: principal → count)
   ARGV[1] task id
   ARGV[2] expected states, each between commas: ,queued,running,   ('' = any)
   ARGV[3] run token that must own the task ('' = nobody asks)
@@ -50,6 +51,14 @@ if changed then
       redis.call('ZADD', KEYS[index], ARGV[5], ARGV[1])
     end
     index = index + 1
+  end
+  if state == 'queued' or ARGV[4] == 'queued' then
+    local principal = cjson.decode(redis.call('HGET', record, 'principal'))
+    local count = redis.call('HINCRBY', KEYS[10], principal, ARGV[4] == 'queued' and 1 or -1)
+    -- tasks of before this was counted
+    if count <= 0 then
+      redis.call('HDEL', KEYS[10], principal)
+    end
   end
   redis.call('XADD', KEYS[8], 'MAXLEN', '~', 50000, '*', 'task', ARGV[1], 'state', ARGV[4])
   event = addState(record, list, kept, ARGV[4], '"' .. state .. '"', ARGV[8])

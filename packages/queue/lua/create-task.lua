@@ -10,6 +10,7 @@
   KEYS[6] rounds of fairness of the task's queue (hash: v, f:<principal>)
   KEYS[7] task to join, or the record key again when it may join none
   KEYS[8] change log (stream)    KEYS[9] events of the task (list)
+  KEYS[10] how many tasks wait (hash: principal → count)
   ARGV[1] task id                ARGV[2] request hash
   ARGV[3] life of the idempotency key, milliseconds; 0 = there is no key
   ARGV[4] score in the indexes: creation time, milliseconds
@@ -19,9 +20,10 @@
   ARGV[9] prefix of the record keys
   ARGV[10] channel of changes    ARGV[11] now, JSON
   ARGV[12] events kept
-  ARGV[13…] fields and values of the record
+  ARGV[13] tasks that may wait   ARGV[14] … of one principal; 0 = no limit
+  ARGV[15…] fields and values of the record
 
-  Returns {'created', round}, or {'known', task id, request hash, 'replayed' or 'joined'}.
+  Returns {'created', round}, {'full', 'all' or 'principal', limit}, or {'known', task id, request hash, 'replayed' or 'joined'}.
 ]]
 local hasKey = tonumber(ARGV[3]) > 0
 local function remember(taskId)
@@ -42,6 +44,16 @@ if tonumber(ARGV[8]) > 0 then
     remember(waiting)
     return { 'known', waiting, ARGV[2], 'joined' }
   end
+end
+local most, mostOfOne = tonumber(ARGV[13]), tonumber(ARGV[14])
+if most > 0 and redis.call('ZCARD', KEYS[4]) >= most then
+  return { 'full', 'all', ARGV[13] }
+end
+if mostOfOne > 0 and (tonumber(redis.call('HGET', KEYS[10], ARGV[6])) or 0) >= mostOfOne then
+  return { 'full', 'principal', ARGV[14] }
+end
+redis.call('HINCRBY', KEYS[10], ARGV[6], 1)
+if tonumber(ARGV[8]) > 0 then
   redis.call('SET', KEYS[7], ARGV[1], 'PX', ARGV[8])
 end
 remember(ARGV[1])
@@ -49,7 +61,7 @@ local served = tonumber(redis.call('HGET', KEYS[6], 'v')) or 0
 local own = tonumber(redis.call('HGET', KEYS[6], 'f:' .. ARGV[6])) or 0
 local place = math.max(served, own)
 redis.call('HSET', KEYS[6], 'f:' .. ARGV[6], place + 1 / tonumber(ARGV[7]))
-redis.call('HSET', KEYS[1], unpack(ARGV, 13))
+redis.call('HSET', KEYS[1], unpack(ARGV, 15))
 redis.call('HSET', KEYS[1], 'fair_round', math.floor(place))
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[4], ARGV[1])

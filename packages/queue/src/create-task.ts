@@ -73,10 +73,12 @@ export interface Created {
   readonly joined: boolean;
 }
 
+const FULL_RETRY_SECONDS = 30;
+
 /**
  * Record first, then the job. Whoever crashes in between leaves a record that the sweep gives its job; repeating the
  * request with its idempotency key does so at once.
- * @throws ScanmqError `idempotency_conflict`.
+ * @throws ScanmqError `idempotency_conflict`; `rate_limited` when too many wait already.
  */
 export async function createTask(
   { tasks, queues }: { readonly tasks: TaskStore; readonly queues: Queues },
@@ -88,6 +90,15 @@ export async function createTask(
     const placed = { ...task, fair_round: created.fairRound };
     await queues.add(placed);
     return { task: placed, replay: false, joined: false };
+  }
+  if (created.how === 'full') {
+    const [whose, setting] =
+      created.of === 'principal' ? [' of yours', 'MAX_QUEUED_PER_PRINCIPAL'] : ['', 'MAX_QUEUED'];
+    throw new ScanmqError(
+      'rate_limited',
+      `There are ${created.limit} tasks${whose} that wait already, the limit (${setting}).`,
+      { retryAfterSeconds: FULL_RETRY_SECONDS, next: 'Wait until some have ended, or cancel some.' },
+    );
   }
   if (![task.request_hash, ...(options.formerHashes ?? [])].includes(created.requestHash)) {
     throw new ScanmqError(

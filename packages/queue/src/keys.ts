@@ -33,6 +33,8 @@ export interface Keys {
   readonly changes: string;
   /** Stream of every change of state, and of removals. */
   readonly log: string;
+  /** Principal → how many of its tasks wait (state queued). */
+  readonly waiting: string;
   record(taskId: string): string;
   /** What happened to a task, the oldest first; see `lua/task-events.lua`. */
   events(taskId: string): string;
@@ -102,6 +104,7 @@ export function createKeys(prefix: string): Keys {
     control: `${own}control`,
     changes: `${own}changes`,
     log: `${own}log`,
+    waiting: `${own}waiting`,
     record: (taskId) => `${own}record:${taskId}`,
     events: (taskId) => `${own}events:${taskId}`,
     byState: (state) => `${own}state:${state}`,

@@ -73,7 +73,7 @@ export type QueueSettings = Pick<
   | 'credentialsKey'
   | 'priorityAgeingMs'
 > &
-  Partial<Pick<Settings, 'credentialsKeysPrevious'>>;
+  Partial<Pick<Settings, 'credentialsKeysPrevious' | 'maxQueued' | 'maxQueuedPerPrincipal'>>;
 
 export interface QueueSystemOptions {
   readonly settings: QueueSettings;

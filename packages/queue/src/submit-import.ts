@@ -22,7 +22,7 @@ export interface ImportRequest {
   readonly idempotencyTtlMs?: number;
 }
 
-/** Accepts an import: a task like any other, in a queue of its own. @throws ScanmqError `idempotency_conflict`. */
+/** Accepts an import: a task like any other, in a queue of its own. @throws ScanmqError `idempotency_conflict`, `rate_limited`. */
 export async function submitImport(
   deps: Omit<SubmitDeps, 'credentialsKey' | 'stored'>,
   request: ImportRequest,
@@ -56,6 +56,8 @@ export async function submitImport(
     idempotencyTtlMs: request.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     sealedCredentials: undefined,
     share: context.share ?? 1,
+    maxQueued: deps.maxQueued ?? 0,
+    maxQueuedPerPrincipal: deps.maxQueuedPerPrincipal ?? 0,
     coalesce: false,
   });
 }

@@ -28,6 +28,9 @@ export interface SubmitDeps {
   readonly credentialsKey: Buffer | undefined;
   readonly credentialsKeysPrevious: readonly Buffer[];
   readonly idempotencyTtlMs: number;
+  /** Tasks that may wait; 0 or left out = no limit. */
+  readonly maxQueued?: number;
+  readonly maxQueuedPerPrincipal?: number;
   /** Time limit of a scan; also the longest that a request may ask for. */
   readonly scanTimeoutMs: number;
   readonly now: () => Date;
@@ -52,7 +55,7 @@ const MS_PER_HOUR = 3_600_000;
 /**
  * Accepts a scan: record first, then the job. Whoever crashes in between leaves a record that the sweep
  * gives its job; repeating the request with its idempotency key does so at once.
- * @throws ScanmqError `idempotency_conflict`; `not_found` for an unknown stored credential; `invalid_request` for a limit above that of the service;
+ * @throws ScanmqError `idempotency_conflict`; `rate_limited` when too many tasks wait; `not_found` for an unknown stored credential; `invalid_request` for a limit above that of the service;
  *   `unavailable` when credentials came but no key is configured to seal them with.
  */
 export async function submitScan(
@@ -118,6 +121,8 @@ export async function submitScan(
   return await createTask(deps, task, {
     idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     share: context.share ?? 1,
+    maxQueued: deps.maxQueued ?? 0,
+    maxQueuedPerPrincipal: deps.maxQueuedPerPrincipal ?? 0,
     coalesce: coalesce ?? false,
     formerHashes: deps.credentialsKeysPrevious.map((key) => hashRequest(same, key)),
     sealedCredentials:

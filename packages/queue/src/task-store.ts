@@ -60,6 +60,9 @@ export interface CreateOptions {
   readonly sealedCredentials: string | undefined;
   /** Share of its principal among those that wait. */
   readonly share: number;
+  /** Tasks that may wait, of all and of this principal; 0 or left out = no limit. */
+  readonly maxQueued?: number;
+  readonly maxQueuedPerPrincipal?: number;
   /** What the same request was hashed to with keys of before. */
   readonly formerHashes?: readonly string[];
   /** May join an identical task of the same principal that still waits. */
@@ -73,6 +76,7 @@ export interface TaskStore {
     options: CreateOptions,
   ): Promise<
     | { how: 'created'; fairRound: number }
+    | { how: 'full'; of: 'all' | 'principal'; limit: number }
     | { how: 'replayed' | 'joined'; taskId: TaskId; requestHash: string }
   >;
   find(taskId: string): Promise<TaskRecord | undefined>;
@@ -218,6 +222,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
           ...TASK_STATES.map((state) => keys.byState(state)),
           keys.log,
           keys.events(taskId),
+          keys.waiting,
         ],
         [
           taskId,
@@ -261,7 +266,8 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     copyToFile,
     close: () => copies.close(COPIES_GRACE_MS),
 
-    async create(record, { idempotencyTtlMs, sealedCredentials, share, coalesce }) {
+    async create(record, limits) {
+      const { idempotencyTtlMs, sealedCredentials, share, coalesce } = limits;
       const recordKey = keys.record(record.task_id);
       const answer = asTexts(
         await createTaskScript(
@@ -282,6 +288,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
               : recordKey,
             keys.log,
             keys.events(record.task_id),
+            keys.waiting,
           ],
           [
             record.task_id,
@@ -296,6 +303,8 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
             keys.changes,
             JSON.stringify(record.created_at),
             LIMITS.taskEvents,
+            limits.maxQueued ?? 0,
+            limits.maxQueuedPerPrincipal ?? 0,
             'task_id',
             JSON.stringify(record.task_id),
             'state',
@@ -313,6 +322,12 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
           requestHash: answer[2] ?? '',
         };
       }
+      if (answer[0] === 'full')
+        return {
+          how: 'full',
+          of: answer[1] === 'principal' ? 'principal' : 'all',
+          limit: Number(answer[2]),
+        };
       await copies.add(record.task_id);
       return { how: 'created', fairRound: Number(answer[1]) };
     },

@@ -11,6 +11,7 @@ import {
   RateLimiterRedis,
   RateLimiterRes,
 } from 'rate-limiter-flexible';
+import type { Holds } from '../holds.js';
 import { asAnswerable } from '../plugins/errors.js';
 import { mayUse, permissionOf } from '../tools/permissions.js';
 import type { Tool, ToolContext } from '../tools/tool.js';
@@ -19,6 +20,8 @@ export interface GuardDeps {
   readonly queue: QueueSystem;
   readonly settings: Pick<Settings, 'mcpReadsPerMinute' | 'mcpChangesPerMinute'>;
   readonly log: Logger;
+  /** Bounds calls that wait. */
+  readonly holds: Holds;
 }
 
 const MINUTE_SECONDS = 60;
@@ -29,7 +32,7 @@ const SHOWN = 3;
 const SLIP = 4;
 
 export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly Tool[] {
-  const { queue, settings, log } = deps;
+  const { queue, settings, log, holds } = deps;
   const reads = limiter(settings.mcpReadsPerMinute, (points) => new RateLimiterMemory(points));
   const changes = limiter(
     settings.mcpChangesPerMinute,
@@ -43,6 +46,7 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
     return {
       ...tool,
       async call(args, context) {
+        let giveBack = (): void => {};
         try {
           if (!mayUse(context.principal, tool.name))
             throw new ScanmqError(
@@ -52,6 +56,7 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
           await take(changing ? changes : reads, `${context.principal.name}:${tool.name}`, tool.name);
           // before it is done: what cannot be written down is not done
           if (changing) await context.audit({ ...told(tool, args), decision: 'allowed' });
+          if (tool.streams) giveBack = holds.take('wait', context.principal.name);
           return await tool.call(args, context);
         } catch (thrown) {
           const error = asAnswerable(thrown);
@@ -66,6 +71,8 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
             (await withNearestIds(queue, error, args, context).catch(() => undefined)) ??
             withNextStep(error, args, thrown)
           );
+        } finally {
+          giveBack();
         }
       },
     };

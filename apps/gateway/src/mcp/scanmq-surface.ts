@@ -11,6 +11,7 @@ import {
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyRequest } from 'fastify';
+import type { Holds } from '../holds.js';
 import { asAnswerable } from '../plugins/errors.js';
 import { createTools } from '../tools/table.js';
 import { nextStep, toldStatus } from '../tools/told-status.js';
@@ -30,6 +31,7 @@ export interface SurfaceDeps {
   readonly queue: QueueSystem;
   readonly settings: Pick<Settings, 'mcpReadsPerMinute' | 'mcpChangesPerMinute' | 'retentionCompletedMs'>;
   readonly log: Logger;
+  readonly holds: Holds;
   readonly version: string;
   readonly contextOf: (request: FastifyRequest) => ToolContext;
 }

@@ -17,6 +17,7 @@ import {
   searchAnswerSchema,
   searchParamsSchema,
 } from '@scanmq/contract';
+import { REPORT_POLICY } from '@scanmq/findings';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
@@ -214,7 +215,9 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
     async (request, reply) => {
       const { id } = request.params;
       if (await hasAnswer(request, reply, [id], 'html')) return await reply.code(304).send();
-      return await sendDownload(reply, await resultsOf(request).report(id), 'inline');
+      const report = await resultsOf(request).report(id);
+      reply.header('content-security-policy', REPORT_POLICY);
+      return await sendDownload(reply, report, 'inline');
     },
   );
 
@@ -287,8 +290,11 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       const page = format === 'html' || (format === undefined && asksForPage(request));
       if (await hasAnswer(request, reply, [head, base], page ? 'html' : 'json'))
         return await reply.code(304).send();
-      if (page)
-        return await sendDownload(reply, await resultsOf(request).comparisonReport(base, head), 'inline');
+      if (page) {
+        const report = await resultsOf(request).comparisonReport(base, head);
+        reply.header('content-security-policy', REPORT_POLICY);
+        return await sendDownload(reply, report, 'inline');
+      }
       return await resultsOf(request).compare(base, head, query);
     },
   );

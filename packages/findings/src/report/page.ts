@@ -16,6 +16,12 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
+/**
+ * The same for those who send a page, with what only a header can say: it stands apart from whatever else comes from
+ * the same place, and in nobody's frame. Forms send nothing, but tell its script (form-action).
+ */
+export const REPORT_POLICY = `${POLICY}; frame-ancestors 'none'; sandbox allow-scripts allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox`;
+
 export interface PageHead {
   readonly title: string;
   /** For a policy that comes in a header and knows a nonce; the policy inside the page needs none. */
