@@ -155,7 +155,7 @@ describe('a principal', () => {
   }, 30_000);
 
   it('has so many tasks waiting and no more, whoever asks at the same time', async () => {
-    const { tasks } = (await api.call('GET', '/api/v1/scans?status=queued')).json();
+    const { tasks } = (await api.call('GET', '/api/v1/scans?status_filter=queued')).json();
     for (const { task_id } of tasks.slice(1)) await api.call('POST', `/api/v1/scans/${task_id}/cancel`);
     const answers = await Promise.all(Array.from({ length: 20 }, () => submit()));
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(4);
