@@ -188,5 +188,10 @@ function brokenOff(bytes: number): ScanmqError {
 
 function isBrokenOff(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+  return (
+    code === 'ECONNRESET' ||
+    code === 'ERR_STREAM_PREMATURE_CLOSE' ||
+    // of a form, which says nothing else about it
+    (error instanceof Error && /unexpected end of multipart data/i.test(error.message))
+  );
 }

@@ -82,7 +82,7 @@ export async function importRoutes(
         const context = { traceId: request.traceId };
         const key = idempotencyKeyOf(request);
         if (request.isMultipart()) {
-          const file = await request.file();
+          const file = await request.file().catch(asBadForm);
           if (!file)
             throw new InvalidRequestError('The form has no file.', [
               { path: 'file', message: 'expected a .nessus file, for example: curl -F file=@scan.nessus' },
@@ -124,6 +124,14 @@ function answer(reply: FastifyReply, { task, replay }: ImportAnswer): FastifyRep
   reply.code(202).header('location', `/api/v1/scans/${task.task_id}`);
   if (replay) reply.header('idempotency-replayed', 'true');
   return reply.send({ ...task, idempotent_replay: replay });
+}
+
+/** What is wrong with a form is known to whoever reads it, and tells nothing that the sender does not know. */
+function asBadForm(error: unknown): never {
+  if (error instanceof Error && 'statusCode' in error) throw error;
+  throw new InvalidRequestError('The form cannot be read.', [
+    { path: 'file', message: 'expected a form with one .nessus file, and its end' },
+  ]);
 }
 
 /** The last part of a file's name as a browser sends it, without what cannot be shown. */
