@@ -28,13 +28,20 @@ beforeAll(async () => {
   service = await createService({ redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '' });
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
-  const scan = await api.submit({ targets: '192.0.2.1', name: HOSTILE.slice(0, 200), scan_type: 'untrusted' });
-  await api.ended(scan.task_id);
-  const response = await fetch(`${api.url}/api/v1/imports?name=${encodeURIComponent(HOSTILE.slice(0, 200))}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/octet-stream' },
-    body: EXPORT,
+  const scan = await api.submit({
+    targets: '192.0.2.1',
+    name: HOSTILE.slice(0, 200),
+    scan_type: 'untrusted',
   });
+  await api.ended(scan.task_id);
+  const response = await fetch(
+    `${api.url}/api/v1/imports?name=${encodeURIComponent(HOSTILE.slice(0, 200))}`,
+    {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: EXPORT,
+    },
+  );
   task = ((await response.json()) as { task_id: string }).task_id;
   expect(await api.ended(task)).toMatchObject({ status: 'completed' });
 }, 90_000);
