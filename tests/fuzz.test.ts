@@ -47,6 +47,9 @@ beforeAll(async () => {
       CHANGES_PER_MINUTE: '0',
       MCP_READS_PER_MINUTE: '0',
       MCP_CHANGES_PER_MINUTE: '0',
+      // keys that are none are among what is sent, and each change is written down
+      AUTH_FAILURES_PER_MINUTE: '0',
+      AUDIT_SYNC: 'never',
       MAX_QUEUED_PER_PRINCIPAL: '0',
     },
   });
