@@ -10,6 +10,7 @@ import { asAnswerable } from '../plugins/errors.js';
 import type { SessionCookie } from './session-cookie.js';
 
 export const LOGIN_PATH = '/login';
+const LOGOUT_PATH = '/logout';
 
 /** Where somebody can be on the way to; anything else would be a way to send people elsewhere. */
 const DESTINATIONS = { dashboard: '/dashboard', docs: '/docs' } as const;
@@ -41,8 +42,9 @@ export async function loginRoutes(app: FastifyInstance, deps: LoginDeps): Promis
     );
 
     scope.get(LOGIN_PATH, async (request, reply) => {
-      if ((await access.mode()) === 'local') return reply.redirect(DESTINATIONS[destinationOf(request)], 303);
-      return sendPage(reply, 200, page(destinationOf(request), undefined));
+      const to = destinationOf(request);
+      if ((await access.mode()) === 'local') return reply.redirect(DESTINATIONS[to], 303);
+      return sendPage(reply, 200, (await isLoggedIn(request)) ? sessionPage(to) : page(to, undefined));
     });
 
     scope.post(LOGIN_PATH, { bodyLimit: LIMITS.loginBodyBytes }, async (request, reply) => {
@@ -70,7 +72,7 @@ export async function loginRoutes(app: FastifyInstance, deps: LoginDeps): Promis
       return reply.redirect(DESTINATIONS[to], 303);
     });
 
-    scope.post('/logout', { bodyLimit: LIMITS.loginBodyBytes }, async (request, reply) => {
+    scope.post(LOGOUT_PATH, { bodyLimit: LIMITS.loginBodyBytes }, async (request, reply) => {
       refuseForeign(request, publicUrl);
       const held = cookie.of(request);
       if (held !== undefined) await access.logout(held);
@@ -78,6 +80,21 @@ export async function loginRoutes(app: FastifyInstance, deps: LoginDeps): Promis
       return reply.redirect(LOGIN_PATH, 303);
     });
   });
+
+  async function isLoggedIn(request: FastifyRequest): Promise<boolean> {
+    const session = cookie.of(request);
+    if (session === undefined) return false;
+    const known = await access
+      .identify({
+        bearer: undefined,
+        apiKey: undefined,
+        session,
+        fromHere: false,
+        request: { method: 'GET', site: undefined, origin: undefined, host: request.headers.host },
+      })
+      .catch(() => undefined);
+    return known !== undefined;
+  }
 }
 
 /** Another page must neither log somebody in (as somebody else) nor out. */
@@ -115,16 +132,40 @@ function sendPage(reply: FastifyReply, status: number, make: (nonce: string) => 
 }
 
 function page(to: Destination, message: string | undefined): (nonce: string) => string {
+  return document(
+    'log in',
+    `<form method="post" action="${LOGIN_PATH}?to=${to}">
+${message === undefined ? '' : `<p role="alert">${message}</p>\n`}<label for="key">API key</label>
+<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
+<button type="submit">Log in</button>
+</form>
+<p>An administrator makes a key with <code>scanmq keys create</code>.</p>`,
+  );
+}
+
+/** For a browser that is logged in already: on with it, or out. */
+function sessionPage(to: Destination): (nonce: string) => string {
+  return document(
+    'logged in',
+    `<p>This browser is logged in. <a href="${DESTINATIONS[to]}">Go on</a></p>
+<form method="post" action="${LOGOUT_PATH}">
+<button type="submit">Log out</button>
+</form>`,
+  );
+}
+
+function document(what: string, content: string): (nonce: string) => string {
   return (nonce) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>scanmq: log in</title>
+<title>scanmq: ${what}</title>
 <style nonce="${nonce}">
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 24rem; margin: 15vh auto; padding: 0 1rem; color: #1a1a1a; background: #fff; }
 label, input, button { display: block; width: 100%; box-sizing: border-box; }
 input, button { font: inherit; padding: .5rem; margin: .25rem 0 1rem; }
+a { color: inherit; }
 [role=alert] { color: #a40000; }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #1a1a1a; } [role=alert] { color: #ff9a9a; } }
 </style>
@@ -132,12 +173,7 @@ input, button { font: inherit; padding: .5rem; margin: .25rem 0 1rem; }
 <body>
 <main>
 <h1>scanmq</h1>
-<form method="post" action="${LOGIN_PATH}?to=${to}">
-${message === undefined ? '' : `<p role="alert">${message}</p>\n`}<label for="key">API key</label>
-<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-<button type="submit">Log in</button>
-</form>
-<p>An administrator makes a key with <code>scanmq keys create</code>.</p>
+${content}
 </main>
 </body>
 </html>

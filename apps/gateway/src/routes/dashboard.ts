@@ -4,6 +4,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import { ScanmqError } from '@scanmq/contract';
 import { MAINTENANCE_QUEUE, type QueueSystem, type ScanJobData } from '@scanmq/queue';
 import type { FastifyInstance } from 'fastify';
+import { LOGIN_PATH } from '../access/login-page.js';
 import { sendProblem } from '../plugins/errors.js';
 
 export const DASHBOARD_PATH = '/dashboard';
@@ -60,7 +61,13 @@ export async function installDashboard(app: FastifyInstance, queue: QueueSystem)
   const board = createBullBoard({
     queues: queues(),
     serverAdapter: adapter,
-    options: { uiConfig: { boardTitle: 'scanmq', hideRedisDetails: true } },
+    options: {
+      uiConfig: {
+        boardTitle: 'scanmq',
+        hideRedisDetails: true,
+        miscLinks: [{ text: 'Log out', url: LOGIN_PATH }],
+      },
+    },
   });
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (request, reply) => {
