@@ -20,7 +20,8 @@ const config: Config = {
   globalTeardown: '<rootDir>/tests/global-teardown.mjs',
   reporters: ['default', '<rootDir>/tests/closing-line-reporter.cjs'],
   modulePathIgnorePatterns: ['/dist/'],
-  testTimeout: 20_000,
+  // most of a test is the start of real programs, and a busy machine takes its time for that
+  testTimeout: 60_000,
   maxWorkers: 2,
 };
 
