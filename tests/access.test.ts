@@ -312,7 +312,7 @@ describe('every route', () => {
         expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="scanmq"/);
         expect(answer.headers.get('www-authenticate')).not.toContain('resource_metadata');
       }
-  }, 60_000);
+  });
 
   it('is for the roles that may use it', async () => {
     for (const role of ROLES)
@@ -324,7 +324,7 @@ describe('every route', () => {
         expect([401, 500]).not.toContain(answer.status);
         if (!allowed) expect(answer.json()).toMatchObject({ code: 'forbidden', detail: expect.any(String) });
       }
-  }, 60_000);
+  });
 
   it('of the dashboard shows it to every role, lets operators retry, and is shut to keys for their own tasks', async () => {
     const own = await key('operator', { name: 'agent', scopes: { tasks: 'own' } });
@@ -423,7 +423,7 @@ describe('what belongs to others', () => {
       expect((await ask('GET', `/api/v1/dead-letters/${dead}`, headers)).status).toBe(200);
     }
     expect((await ask('GET', `/api/v1/scans/${own}/compare/${foreign}`, keys.admin)).status).toBe(200);
-  }, 60_000);
+  });
 
   it('is no baseline of a gate', async () => {
     const gate = async (baseline: string) =>
@@ -628,5 +628,5 @@ describe('the audit log', () => {
     program.kill('SIGTERM');
     await program.ended;
     expect(await verifyAuditLog(auditFile, undefined)).toMatchObject({ ok: true });
-  }, 30_000);
+  });
 });

@@ -120,7 +120,7 @@ beforeAll(async () => {
   await mcp.connect(
     new StreamableHTTPClientTransport(new URL(`${api.url}/mcp`)) as Parameters<Client['connect']>[0],
   );
-}, 60_000);
+});
 afterAll(async () => {
   await mcp.close();
   for (const program of programs) program.kill('SIGKILL');

@@ -23,7 +23,7 @@ beforeAll(async () => {
     HOME: directory,
     SCANMQ_URL: url,
   };
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 /** Shells that are not on this machine cannot be asked. */
@@ -57,18 +57,18 @@ function inBash(words: readonly string[], more: Record<string, string> = {}): st
     expect(inBash(['scanmq', 'status', 'ne_'])).toEqual([taskId]);
     expect(inBash(['scanmq', 'scanners', 'drain', 'nessus', ':', 'scan'])).toEqual(['scanner1']);
     expect(inBash(['scanmq', 'results', taskId, '--output', 'rep'])).toEqual(['report one.sarif']);
-  }, 60_000);
+  });
 
   it('nothing that was typed is executed, and a service that is away costs nothing but its ids', () => {
     expect(inBash(['scanmq', 'scan', '$(touch executed)', '--na'])).toEqual(['--name']);
     expect(run('bash', ['-c', 'ls'])).not.toContain('executed');
     expect(inBash(['scanmq', 'status', ''], { SCANMQ_URL: 'http://127.0.0.1:1' })).toEqual(['']);
-  }, 60_000);
+  });
 
   it('the script may be read twice, and the shell finds it for the command', () => {
     const script = 'source <(scanmq completion bash); source <(scanmq completion bash); complete -p scanmq';
     expect(run('bash', ['--norc', '-euc', script]).trim()).toBe('complete -F _scanmq_completion scanmq');
-  }, 30_000);
+  });
 });
 
 (has('zsh') ? describe : describe.skip)('in zsh', () => {
@@ -80,7 +80,7 @@ function inBash(words: readonly string[], more: Record<string, string> = {}): st
       ask scanmq list --status run; ask scanmq status ne_; ask scanmq results x --output ''`;
     const lines = run('zsh', ['-f', '-c', script]).trim().split('\n');
     expect(lines).toEqual(['running:running', `${taskId}:queued, Office`, 'files']);
-  }, 60_000);
+  });
 });
 
 (has('fish') ? describe : describe.skip)('in fish', () => {
@@ -93,7 +93,7 @@ function inBash(words: readonly string[], more: Record<string, string> = {}): st
     expect(ask('scanmq list --status=run')).toEqual(['--status=running']);
     expect(ask('scanmq status ne_')).toEqual([`${taskId}\tqueued, Office`]);
     expect(ask('scanmq results x --output rep')).toEqual([expect.stringContaining('report one.sarif')]);
-  }, 60_000);
+  });
 });
 
 describe('--json', () => {
@@ -111,7 +111,7 @@ describe('--json', () => {
       expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
       expect(JSON.parse(stdout)).toMatchObject(expected);
     }
-  }, 60_000);
+  });
 
   it('prints an error as one document on standard error, with the exit code of the error', async () => {
     const unknown = await json('status', 'ne_ness_20260101_000000_00000000');
@@ -139,5 +139,5 @@ describe('--json', () => {
     expect(away.code).toBe(4);
     expect(JSON.parse(away.stderr)).toMatchObject({ code: 'unavailable' });
     expect(away.stderr).not.toContain('canary-pw');
-  }, 60_000);
+  });
 });

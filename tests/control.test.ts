@@ -19,7 +19,7 @@ beforeAll(async () => {
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 const post = async (path: string, body: object = {}) =>
@@ -61,7 +61,7 @@ describe('pausing', () => {
     await says(next.task_id, 'running');
     finish();
     await api.ended(next.task_id);
-  }, 30_000);
+  });
 
   it('survives the worker that did it', async () => {
     const task = await running('paused over a crash');
@@ -74,7 +74,7 @@ describe('pausing', () => {
     await says(task, 'running');
     finish();
     expect((await api.ended(task)).status).toBe('completed');
-  }, 30_000);
+  });
 
   it('holds a waiting task back, and others are served meanwhile', async () => {
     const first = await running('occupies the slot');
@@ -95,7 +95,7 @@ describe('pausing', () => {
     await says(held.task_id, 'running');
     finish();
     expect((await api.ended(held.task_id)).status).toBe('completed');
-  }, 30_000);
+  });
 });
 
 describe('cancelling', () => {
@@ -113,7 +113,7 @@ describe('cancelling', () => {
     const other = await running('not kept');
     await control(other, 'cancel');
     expect(await api.ended(other)).toMatchObject({ partial_results: false, results_summary: null });
-  }, 30_000);
+  });
 
   it('reaches a task whose export is being made, and one that is paused', async () => {
     const task = await running('exporting');
@@ -130,7 +130,7 @@ describe('cancelling', () => {
     await control(paused, 'cancel');
     expect((await api.ended(paused)).status).toBe('cancelled');
     expect(onScanner(paused)?.status).toBe('canceled');
-  }, 30_000);
+  });
 });
 
 describe('identical requests', () => {
@@ -153,7 +153,7 @@ describe('identical requests', () => {
     await api.ended(first);
     await until('the last one runs', () => simulator.stats().active_now === 1);
     finish();
-  }, 30_000);
+  });
 });
 
 describe('dead letters', () => {
@@ -210,7 +210,7 @@ describe('dead letters', () => {
     finish();
     expect((await api.ended(second ?? '')).status).toBe('completed');
     expect((await api.call('GET', '/api/v1/queues/nessus')).json().dlq_size).toBe(0);
-  }, 60_000);
+  });
 
   it('that were cancelled are retried by their own route', async () => {
     const task = await running('cancelled');
@@ -222,5 +222,5 @@ describe('dead letters', () => {
     finish();
     expect(await api.ended(task)).toMatchObject({ status: 'completed' });
     expect(await control(task, 'retry')).toMatchObject({ code: 'invalid_state' });
-  }, 30_000);
+  });
 });

@@ -75,7 +75,7 @@ beforeAll(async () => {
     CREDENTIAL_FROM_ENV: JSON.stringify({ ssh_username: 'auditor', ssh_password: 'env-secret-1' }),
   });
   await worker.event('worker.started');
-}, 60_000);
+});
 afterAll(async () => {
   worker.kill('SIGKILL');
   await worker.ended;

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const gateway = await service.startGateway();
   api = restClient(gateway.url);
   programs.push(gateway.program, await service.startWorker());
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 async function call(method: string, path: string, body?: unknown) {
@@ -154,7 +154,7 @@ describe('a scan with credentials', () => {
       detail: expect.stringContaining('were deleted'),
     });
     expect((await call('DELETE', '/credentials/prod-linux')).status).toBe(204);
-  }, 60_000);
+  });
 
   it('that is refused repeats no secret', async () => {
     const answer = await call('POST', '/scans', {
@@ -214,7 +214,7 @@ describe('no secret', () => {
     expect(logs.join('').length).toBeGreaterThan(1_000);
     expectClean('logs', logs);
     expectClean('answers', answers);
-  }, 60_000);
+  });
 });
 
 function expectClean(where: string, texts: readonly string[]): void {

@@ -53,7 +53,7 @@ beforeAll(async () => {
   });
   expect(readScannersConfig(settings, service.env).principalRules.get('alice')?.share).toBe(3);
   api = restClient((await service.startGateway()).url);
-}, 60_000);
+});
 afterAll(async () => {
   await queue?.close();
   await service?.close();

@@ -32,7 +32,7 @@ describe('scanmq demo', () => {
     expect(demo.output()).toContain('nothing is left running');
     expect(processesWith(`redis-server 127.0.0.1:${port}`)).toEqual([]);
     await expect(fetch(`${url}/health/live`)).rejects.toThrow();
-  }, 60_000);
+  });
 
   it('leaves nothing running when it is killed, either', async () => {
     const demo = startProgram(['demo', '--scan-seconds', '60'], {});
@@ -51,5 +51,5 @@ describe('scanmq demo', () => {
         return true;
       }
     });
-  }, 60_000);
+  });
 });

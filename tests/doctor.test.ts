@@ -93,7 +93,7 @@ describe('doctor on a machine that is well', () => {
     } finally {
       await well.close();
     }
-  }, 60_000);
+  });
 });
 
 describe('doctor on scanners', () => {
@@ -102,7 +102,7 @@ describe('doctor on scanners', () => {
     service.simulators[4]?.load(60_000);
     service.simulators[7]?.setServerStatus('register');
     found = await doctor(['--only', 'scanners']);
-  }, 60_000);
+  });
   const scanner = (number: number, part: string): Check =>
     found.find(`scanners.nessus:scanner${number}${part}`);
 
@@ -179,7 +179,7 @@ describe('doctor on Redis', () => {
     });
     expect(result.find('queues').status).toBe('skipped');
     expect(result.code).toBe(4);
-  }, 30_000);
+  });
 
   it('that takes connections and says nothing: gives up in time', async () => {
     const silent: Server = createServer((socket) => socket.on('error', () => undefined));
@@ -192,7 +192,7 @@ describe('doctor on Redis', () => {
     expect(result.find('redis.connection').status).toBe('problem');
     expect(result.stdout).not.toContain('canary-pw');
     expect(Date.now() - begun).toBeLessThan(20_000);
-  }, 30_000);
+  });
 
   it('with the wrong eviction policy, without an append-only file, and with a password of which we know none', async () => {
     redis = await startLocalRedis({ appendOnly: false });
@@ -221,7 +221,7 @@ describe('doctor on Redis', () => {
     expect(withPassword.find('redis.connection').status).toBe('ok');
     expect(withPassword.stdout).not.toContain('canary-redis-pw');
     client.disconnect();
-  }, 60_000);
+  });
 
   it('that takes no writes: its memory is full', async () => {
     redis = await startLocalRedis();
@@ -234,7 +234,7 @@ describe('doctor on Redis', () => {
       found: expect.stringContaining('OOM'),
     });
     expect(result.find('redis.memory').status).toBe('problem');
-  }, 30_000);
+  });
 });
 
 describe('doctor on the queues', () => {
@@ -271,7 +271,7 @@ describe('doctor on the queues', () => {
     } finally {
       await busy.close();
     }
-  }, 60_000);
+  });
 });
 
 describe('doctor on settings and disk', () => {
@@ -289,7 +289,7 @@ describe('doctor on settings and disk', () => {
     });
     expect(result.find('redis.connection').status).toBe('ok');
     expect(result.code).toBe(2);
-  }, 30_000);
+  });
 
   it('tells of a broken list of scanners, and of passwords that everybody can read', async () => {
     const file = join(service.directory, 'other.yaml');
@@ -313,7 +313,7 @@ describe('doctor on settings and disk', () => {
     await chmod(file, 0o640);
     const closed = await doctor(['--only', 'settings'], { SCANNER_CONFIG: file });
     expect(closed.checks.map(({ name }) => name)).not.toContain('settings.scanners-file');
-  }, 30_000);
+  });
 
   it('tells of a data directory that cannot be made, because a file is in its way', async () => {
     const file = join(service.directory, 'a-file');
@@ -321,7 +321,7 @@ describe('doctor on settings and disk', () => {
     const result = await doctor(['--only', 'data'], { DATA_DIR: join(file, 'tasks') });
     expect(result.find('data.directory').status).toBe('problem');
     expect(result.code).toBe(4);
-  }, 30_000);
+  });
 
   it('tells of a data directory that takes no files', async () => {
     // a file system that refuses new files whoever asks, root included
@@ -330,7 +330,7 @@ describe('doctor on settings and disk', () => {
       status: 'problem',
       found: expect.stringContaining('cannot be written'),
     });
-  }, 30_000);
+  });
 });
 
 describe('doctor on the gateway', () => {
@@ -348,7 +348,7 @@ describe('doctor on the gateway', () => {
     });
     expect(named.stdout).not.toContain('canary-url-pw');
     expect(named.code).toBe(4);
-  }, 30_000);
+  });
 
   it('tells a stranger on that port from a gateway', async () => {
     const [simulator] = service.simulators;
@@ -357,7 +357,7 @@ describe('doctor on the gateway', () => {
       status: 'problem',
       found: expect.stringContaining('not like scanmq'),
     });
-  }, 30_000);
+  });
 });
 
 it('doctor refuses a part that it does not know', async () => {

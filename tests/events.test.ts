@@ -30,7 +30,7 @@ beforeAll(async () => {
   simulator = first;
   gateways = [await service.startGateway(), await service.startGateway()];
   worker = await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => {
   for (const source of sources) source.close();
   redis.disconnect();
@@ -134,7 +134,7 @@ describe('the events of a scan', () => {
     // the header is newer than the address when a browser connects again
     const over = await read(`${api.url}${pathOf(taskId)}?last_event_id=0`, { 'last-event-id': lastId });
     expect([over.status, over.events]).toEqual([204, []]);
-  }, 40_000);
+  });
 
   it('are complete and without repeats while gateway and worker are killed, and over a retry', async () => {
     const first = gateways[0];
@@ -238,7 +238,7 @@ describe('the events of a scan', () => {
     expect(late.events).toMatchObject([{ type: 'snapshot', data: { status: 'completed' } }]);
     const lastId = String(late.events[0]?.id);
     expect((await read(`${api.url}${pathOf(taskId)}`, { 'last-event-id': lastId })).status).toBe(204);
-  }, 60_000);
+  });
 
   it('are refused before they begin for a task that does not exist, and for a bad question', async () => {
     const none = await api.call('GET', pathOf('ne_ness_20260101_000000_00000000'));
@@ -277,5 +277,5 @@ describe('the events of a scan', () => {
     expect(Date.now() - stopped).toBeLessThan(8_000);
     for (const { source } of clients) source.close();
     endScan(taskId);
-  }, 60_000);
+  });
 });

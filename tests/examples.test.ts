@@ -31,7 +31,7 @@ afterAll(async () => {
   demo.kill('SIGINT');
   await demo.ended;
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 interface Run {
   readonly code: number | null;

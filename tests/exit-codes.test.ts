@@ -26,7 +26,7 @@ beforeAll(async () => {
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
   folder = await mkdtemp(join(tmpdir(), 'scanmq-exit-'));
-}, 60_000);
+});
 beforeEach(() => simulator.clearFaults());
 afterAll(async () => {
   await service.close();

@@ -49,7 +49,7 @@ beforeAll(async () => {
   simulator = first;
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 async function scanWith(bytes: Buffer, times: number) {

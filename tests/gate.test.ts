@@ -141,7 +141,7 @@ describe('a gate', () => {
     expect((await judged(last, `?baseline=${empty.task_id}`)).warnings).toEqual([
       { code: 'baseline_limited', message: expect.stringContaining('nothing_scanned') },
     ]);
-  }, 60_000);
+  });
 
   it('compares runs of a schedule with each other, whatever their targets became', async () => {
     const host = '192.0.2.30';
@@ -161,7 +161,7 @@ describe('a gate', () => {
     const second = await runOnce();
     expect((await judged(second, '?new_only=true')).baseline?.task_id).toBe(first.task_id);
     await api.call('DELETE', `/api/v1/schedules/${schedule_id}`);
-  }, 60_000);
+  });
 
   it('leaves out what rules cover, until they are over, and says which did what', async () => {
     const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
@@ -214,7 +214,7 @@ describe('a gate', () => {
     expect(answer).toMatchObject({ findings_total: 3, baseline: { kind: 'file', findings: 50_000 } });
     // more than any other route takes
     expect(JSON.stringify(ids).length).toBeGreaterThan(LIMITS.requestBodyBytes);
-  }, 30_000);
+  });
 });
 
 describe('files of a gate', () => {

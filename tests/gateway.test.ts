@@ -24,7 +24,7 @@ beforeAll(async () => {
   await mcp.connect(
     new StreamableHTTPClientTransport(new URL(`${api.url}/mcp`)) as Parameters<Client['connect']>[0],
   );
-}, 60_000);
+});
 afterEach(() => simulator.clearFaults());
 afterAll(async () => {
   await mcp.close();

@@ -18,7 +18,7 @@ beforeAll(async () => {
   simulator = first;
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 const onScanner = (taskId: string) => simulator.scans().find((scan) => scan.name.includes(taskId));
@@ -54,7 +54,7 @@ describe('cancelling', () => {
     expect((await api.ended(second)).status).toBe('completed');
     expect(await cancel(second)).toMatchObject({ code: 'invalid_state' });
     expect(onScanner(waiting.task_id)).toBeUndefined();
-  }, 30_000);
+  });
 
   it('reaches a task whose stop was answered with a reset', async () => {
     const task = await running('reset');
@@ -62,7 +62,7 @@ describe('cancelling', () => {
     await cancel(task);
     expect((await api.ended(task)).status).toBe('cancelled');
     expect(onScanner(task)?.status).toBe('canceled');
-  }, 30_000);
+  });
 
   it('reaches a task whose worker is killed in that moment', async () => {
     const task = await running('killed');
@@ -72,7 +72,7 @@ describe('cancelling', () => {
     await other.ended;
     expect((await api.ended(task)).status).toBe('cancelled');
     expect(onScanner(task)).toMatchObject({ status: 'canceled', launches: 1 });
-  }, 30_000);
+  });
 });
 
 describe('the time limit', () => {
@@ -93,7 +93,7 @@ describe('the time limit', () => {
       'it is a dead letter',
       async () => (await api.call('GET', '/api/v1/queues/nessus')).json().dlq_size === 1,
     );
-  }, 30_000);
+  });
 
   it('of a request may not be above that of the service', async () => {
     const answer = await api.call('POST', '/api/v1/scans', {
@@ -127,5 +127,5 @@ describe('a scan that somebody ends or deletes on the scanner', () => {
     await until('the new one runs', async () => (await api.status(task)).scanner_status === 'running');
     simulator.endScans('all', 'completed');
     expect(await api.ended(task)).toMatchObject({ status: 'completed', attempts: 2 });
-  }, 30_000);
+  });
 });

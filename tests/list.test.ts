@@ -14,7 +14,7 @@ beforeAll(async () => {
   });
   one = restClient((await service.startGateway()).url);
   other = restClient((await service.startGateway()).url);
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 type Client = typeof one;

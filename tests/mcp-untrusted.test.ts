@@ -69,7 +69,7 @@ beforeAll(async () => {
   }
   client = new Client({ name: 'test', version: '1' });
   await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`)) as Transport);
-}, 60_000);
+});
 afterAll(async () => {
   await client.close();
   await service.close();

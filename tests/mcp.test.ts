@@ -98,7 +98,7 @@ beforeAll(async () => {
   urls = [(await service.startGateway()).url, (await service.startGateway()).url];
   api = restClient(urls[0] ?? '');
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all(agents.map((agent) => agent.close()));
   await service.close();
@@ -258,7 +258,7 @@ describe.each<[string, () => Promise<Agent>]>([
     const comparison = told(await agent.call('compare_scans', { base_task_id, head_task_id: task_id }));
     expect(comparison).toMatchObject({ counts: { new: expect.any(Number), persisting: expect.any(Number) } });
     told(await agent.call('list_tasks', { limit: 100 }));
-  }, 60_000);
+  });
 
   it('can pause, resume, schedule, and is told what to do about its mistakes', async () => {
     const agent = await kept(connect());
@@ -307,7 +307,7 @@ describe.each<[string, () => Promise<Agent>]>([
       code: 'invalid_state',
       next: expect.stringContaining(task_id),
     });
-  }, 60_000);
+  });
 
   it('has to plan a scan of many hosts, and the plan is good for that scan only', async () => {
     const agent = await kept(connect());
@@ -513,7 +513,7 @@ describe('waiting', () => {
       Array.from({ length: 300 }, () => agent.call('wait_for_scan', { task_id, timeout_seconds: 50 })),
     );
     expect(new Set(answers.map((one) => told(one).status))).toEqual(new Set(['completed']));
-  }, 60_000);
+  });
 });
 
 describe('scanmq mcp', () => {
@@ -531,7 +531,7 @@ describe('scanmq mcp', () => {
       structuredContent: { pools: ['nessus'] },
     });
     await client.close();
-  }, 30_000);
+  });
 
   it('carries the newer protocol too', async () => {
     const client = new ModernClient(
@@ -550,7 +550,7 @@ describe('scanmq mcp', () => {
       structuredContent: { pools: ['nessus'] },
     });
     await client.close();
-  }, 30_000);
+  });
 
   it('says in words that the gateway is not there', async () => {
     const client = new Client({ name: 'stdio', version: '1' });
@@ -565,7 +565,7 @@ describe('scanmq mcp', () => {
       ),
     ).rejects.toThrow(/gateway at http:\/\/127\.0\.0\.1:9 gave no answer/);
     await client.close();
-  }, 30_000);
+  });
 });
 
 describe('limits and the record of changes', () => {
@@ -623,5 +623,5 @@ describe('limits and the record of changes', () => {
     } finally {
       await limited.close();
     }
-  }, 60_000);
+  });
 });

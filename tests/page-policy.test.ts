@@ -83,7 +83,7 @@ describe('the dashboard', () => {
     expect(await stopped()).toEqual([]);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe('the documentation', () => {
@@ -96,7 +96,7 @@ describe('the documentation', () => {
     expect(await stopped()).toEqual([]);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe('a report', () => {
@@ -112,7 +112,7 @@ describe('a report', () => {
     // what is there belongs to nobody: neither the dashboard's session nor its storage is within reach
     expect(await page.evaluate('self.origin')).toBe('null');
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe('every answer', () => {

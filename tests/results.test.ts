@@ -24,7 +24,7 @@ beforeAll(async () => {
     await rest.ended((await rest.submit({ targets, name })).task_id);
   first = await scan('192.0.2.4, 192.0.2.5', 'First');
   second = await scan('192.0.2.5, 192.0.2.6', 'Second');
-}, 60_000);
+});
 afterAll(async () => await service.close());
 
 const get = (path: string, headers?: Record<string, string>) =>

@@ -24,7 +24,7 @@ beforeEach(async () => {
   const [first] = service.simulators;
   if (!first) throw new Error('no simulator');
   simulator = first;
-}, 60_000);
+});
 afterEach(async () => await service.close());
 afterAll(() => redis.disconnect());
 
@@ -100,7 +100,7 @@ describe('a recurring scan', () => {
         status: 404,
         code: 'not_found',
       });
-  }, 60_000);
+  });
 
   it('is refused at once when its scan would be, and keeps no credentials', async () => {
     await start();
@@ -122,7 +122,7 @@ describe('a recurring scan', () => {
     });
     expect(JSON.stringify(refused)).not.toContain('canary-7');
     expect((await api.call('GET', '/api/v1/schedules')).json()).toEqual({ schedules: [], total: 0 });
-  }, 60_000);
+  });
 });
 
 describe('a run that is due before the last scan has ended', () => {
@@ -142,7 +142,7 @@ describe('a run that is due before the last scan has ended', () => {
     await until('the scan runs', () => simulator.endScans('all', 'completed') > 0);
     expect((await api.ended(skipping.last_task_id ?? '')).status).toBe('completed');
     await until('it runs again', async () => (await look(id)).runs === 2);
-  }, 60_000);
+  });
 
   it('is queued all the same, when that is wanted', async () => {
     await start();
@@ -156,7 +156,7 @@ describe('a run that is due before the last scan has ended', () => {
     const all = await tasks();
     expect(all.every((task) => task.status === 'queued' || task.status === 'running')).toBe(true);
     expect(await look(id)).toMatchObject({ skips: 0 });
-  }, 60_000);
+  });
 
   it('takes the place of that scan, when that is wanted', async () => {
     await start();
@@ -171,7 +171,7 @@ describe('a run that is due before the last scan has ended', () => {
         error: { code: 'cancelled', message: expect.stringContaining(id) },
       });
     expect(['queued', 'running']).toContain((await api.status(last?.task_id ?? '')).status);
-  }, 60_000);
+  });
 });
 
 describe('a run that is refused', () => {
@@ -195,7 +195,7 @@ describe('a run that is refused', () => {
     }
     await service.startWorker();
     await until('it runs', async () => (await look(id)).runs === 1);
-  }, 60_000);
+  });
 });
 
 describe('workers and gateway that are killed', () => {
@@ -235,7 +235,7 @@ describe('workers and gateway that are killed', () => {
     await redis.del(schedulers);
     await (await service.startWorker()).event('schedules.reconciled');
     expect(await redis.zrange(schedulers, 0, '-1')).toEqual([id]);
-  }, 60_000);
+  });
 });
 
 describe('the command', () => {
@@ -283,5 +283,5 @@ describe('the command', () => {
       code: 2,
     });
     expect(await command('create', '192.0.2.1', '--name', 'x', '--cron', 'never')).toMatchObject({ code: 2 });
-  }, 60_000);
+  });
 });

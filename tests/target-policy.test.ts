@@ -17,7 +17,7 @@ beforeAll(async () => {
   });
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => {
   await service.close();
   await dns.close();
@@ -96,7 +96,7 @@ describe('a name that leads elsewhere after the submission', () => {
     } finally {
       await late.close();
     }
-  }, 60_000);
+  });
 });
 
 describe('without a list', () => {
@@ -116,5 +116,5 @@ describe('without a list', () => {
     } finally {
       await open.close();
     }
-  }, 60_000);
+  });
 });

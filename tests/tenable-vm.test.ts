@@ -27,7 +27,7 @@ beforeAll(async () => {
   simulator = first;
   api = restClient((await service.startGateway()).url);
   await service.startWorker();
-}, 60_000);
+});
 afterAll(async () => await service.close());
 beforeEach(() => {
   simulator.clearFaults();

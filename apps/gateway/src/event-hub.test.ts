@@ -151,5 +151,5 @@ describe('those who follow a task', () => {
     await until('it is let go', () => hub.streams === 0);
     deaf.destroy();
     await app.close();
-  }, 60_000);
+  });
 });

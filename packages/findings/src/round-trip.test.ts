@@ -139,4 +139,4 @@ it('is read back the same, and answered the same', async () => {
   } finally {
     await rm(directory, { recursive: true });
   }
-}, 60_000);
+});

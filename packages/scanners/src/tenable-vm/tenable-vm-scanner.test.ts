@@ -224,7 +224,7 @@ describe('a scan', () => {
     expect(new Set(scan?.runs.map(({ uuid }) => uuid)).size).toBe(103);
     const ids = scan?.runs.map(({ historyId }) => historyId) ?? [];
     expect(ids).toEqual(ids.toSorted((a, b) => a - b));
-  }, 20_000);
+  });
 
   it('carries credentials, their key uploaded first', async () => {
     const scanner = driver();
