@@ -126,6 +126,7 @@ export function addOperatorCommands(
     .description('make CREDENTIALS_FILE out of JSON: {"name": {"ssh_username": …}}; - is standard input')
     .argument('<file>')
     .requiredOption('-o, --output <file>', 'where to write it')
+    .option('--json', 'print JSON')
     .action(exits((io, _, file, options) => sealCredentials(io, file, options)));
   credentials
     .command('rotate')

@@ -14,7 +14,7 @@ const REDIS_WAIT_MS = 10_000;
 export async function sealCredentials(
   io: ProgramIo,
   file: string,
-  options: { readonly output: string },
+  options: { readonly output: string; readonly json?: boolean },
 ): Promise<number> {
   const { sealCredentialsFile } = await import('@scanmq/queue');
   const key = keyOf(readSettings(io.env));
@@ -34,8 +34,11 @@ export async function sealCredentials(
   if (issues.length > 0)
     throw new ScanmqError('invalid_request', `${file} has ${issues.length} mistakes.`, { issues });
   replaceFile(options.output, sealCredentialsFile(fields.data, key));
+  const names = Object.keys(fields.data);
   io.stdout.write(
-    `${Object.keys(fields.data).length} credentials are sealed in ${options.output}. Remove ${file}, which is readable.\n`,
+    options.json
+      ? `${JSON.stringify({ sealed: names, output: options.output })}\n`
+      : `${names.length} credentials are sealed in ${options.output}. Remove ${file}, which is readable.\n`,
   );
   return EXIT.passed;
 }
