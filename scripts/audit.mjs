@@ -35,7 +35,7 @@ if (!report?.vulnerabilities) {
   const why = said.find((text) => text) ?? 'nothing';
   say('NOT CHECKED: the registry does not answer audit requests.');
   say(`It said: ${why}`);
-  say('This says nothing about vulnerabilities. Run it where registry.npmjs.org can be reached.');
+  say('This says nothing about vulnerabilities. Run it where the npm registry answers such questions.');
   process.exit(values['if-reachable'] ? 0 : 2);
 }
 
