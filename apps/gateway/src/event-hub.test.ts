@@ -19,6 +19,8 @@ let queue: QueueSystem;
 let hub: EventHub;
 /** Tasks that the hub looked at, one for each look. */
 let looks: string[];
+/** Called when a look has its page, before the hub has it. */
+let onLook: () => void;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scanmq-hub-'));
@@ -50,10 +52,13 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   looks = [];
+  onLook = () => undefined;
   const events: QueueSystem['events'] = {
     after: async (taskId, id) => {
       looks.push(taskId);
-      return await queue.events.after(taskId, id);
+      const page = await queue.events.after(taskId, id);
+      onLook();
+      return page;
     },
   };
   hub = await createEventHub({
@@ -102,6 +107,22 @@ describe('those who follow a task', () => {
     expect([hub.topics, hub.streams]).toEqual([0, 0]);
     await queue.tasks.tell(taskId, line('Nobody hears it.'));
     expect(looks).not.toContain(other);
+  });
+
+  it('are told from the beginning also when they come while others are looked after', async () => {
+    const taskId = await submit();
+    const first = follow(taskId);
+    await until('the first has the beginning', () => first.told.length === 1);
+    let late: ReturnType<typeof follow> | undefined;
+    onLook = () => {
+      late ??= follow(taskId);
+    };
+    await queue.tasks.tell(taskId, line('Something.'));
+    await until('both are told', () => first.told.length === 2 && late?.told.length === 2);
+    expect(late?.told.map(({ id, type }) => [id, type])).toEqual([
+      [1, 'state'],
+      [2, 'log'],
+    ]);
   });
 
   it('are told what no message announced', async () => {

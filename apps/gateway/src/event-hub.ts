@@ -141,10 +141,10 @@ async function look(
   taskId: string,
   followings: ReadonlySet<Following>,
 ): Promise<void> {
-  if (followings.size === 0) return;
-  const page = await queue.events.after(taskId, Math.min(...[...followings].map(({ at }) => at)));
-  // those that come while we look get a look of their own
+  // those that come while we look get a look of their own: what is asked for now may begin too late for them
   const present = [...followings];
+  if (present.length === 0) return;
+  const page = await queue.events.after(taskId, Math.min(...present.map(({ at }) => at)));
   if (!page) {
     for (const { follower } of present) follower.end();
     return;
@@ -160,9 +160,10 @@ async function look(
     ({ id, type, data }): SentEvent => ({ id, type, data: JSON.stringify(data) }),
   );
   for (const one of present) {
+    if (!followings.has(one)) continue;
     if (snapshot && behind.includes(one)) tell(one, snapshot);
     for (const event of events) if (event.id > one.at) tell(one, event);
-    if (hasEnded(page) && followings.has(one)) one.follower.end();
+    if (hasEnded(page)) one.follower.end();
   }
 }
 
