@@ -146,7 +146,7 @@ New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a m
     .option('--json', 'print one line of JSON when it listens')
     .option('--faults', 'list the faults that its control address can switch on, and end')
     .action(
-      exits(async (options) => await (await import('./commands/services.js')).runSimulator(io, options)),
+      exits(async (options) => await (await import('./commands/simulator.js')).runSimulator(io, options)),
     );
 
   program.commandsGroup('Scans and results:');

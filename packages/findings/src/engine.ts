@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api';
 import { ScanmqError } from '@scanmq/contract';
 
 export interface EngineOptions {
@@ -33,32 +33,29 @@ export interface FindingsEngine {
 const QUERY_TIMEOUT_MS = 60_000;
 
 /**
- * Opens an engine; one per process.
+ * Opens an engine; one per process. DuckDB itself is loaded with the first question: it is a quarter of the start of a
+ * process that may never be asked one.
  * Spilled data lies in a private folder below the system's temporary folder, made when it is needed, removed by `close`.
  */
 export async function openFindingsEngine(options: EngineOptions): Promise<FindingsEngine> {
   const spill = join(await privateFolder(), `${process.pid}-${randomBytes(4).toString('hex')}`);
-  const instance = await DuckDBInstance.create(':memory:', {
-    memory_limit: `${options.memoryMb}MB`,
-    threads: String(options.threads),
-    temp_directory: spill,
-    // nothing is fetched or loaded: what is needed (parquet, json) is built in
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    // what is free goes back to the system soon: storing 1 GB took 360 MB with the defaults, and takes 290 MB so
-    allocator_flush_threshold: '1MB',
-    allocator_bulk_deallocation_flush_threshold: '1MB',
-  });
-  const first = await instance.connect();
-  // footers of files that hardly ever change; DuckDB looks whether they did
-  await first.run('SET GLOBAL parquet_metadata_cache = true');
-  first.closeSync();
+  let opening: Promise<DuckDBInstance> | undefined;
+  const connect = async (): Promise<DuckDBConnection> => {
+    opening ??= openDatabase(options, spill);
+    try {
+      return await (await opening).connect();
+    } catch (error) {
+      // the next question tries again
+      opening = undefined;
+      throw error;
+    }
+  };
   const timeoutMs = options.queryTimeoutMs ?? QUERY_TIMEOUT_MS;
   let closed = false;
 
-  async function connected<T>(use: (connection: Connection) => Promise<T>): Promise<T> {
+  async function connected<T>(use: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
     if (closed) throw new ScanmqError('unavailable', 'The service is stopping.');
-    const connection = await instance.connect();
+    const connection = await connect();
     try {
       return await use(connection);
     } finally {
@@ -66,7 +63,7 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
     }
   }
 
-  async function timed<T>(connection: Connection, query: () => Promise<T>): Promise<T> {
+  async function timed<T>(connection: DuckDBConnection, query: () => Promise<T>): Promise<T> {
     const timer = setTimeout(() => connection.interrupt(), timeoutMs);
     try {
       return await query();
@@ -77,10 +74,10 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
     }
   }
 
-  const rowsOn = (connection: Connection, sql: string, params: Params): Promise<Row[]> =>
+  const rowsOn = (connection: DuckDBConnection, sql: string, params: Params): Promise<Row[]> =>
     timed(connection, async () => await (await connection.run(sql, { ...params })).getRowObjectsJS());
 
-  const integersOn = (connection: Connection, sql: string, params: Params): Promise<Int32Array> =>
+  const integersOn = (connection: DuckDBConnection, sql: string, params: Params): Promise<Int32Array> =>
     timed(connection, async () => {
       // a chunk at a time, so that the answer is not in memory twice
       const result = await connection.stream(sql, { ...params });
@@ -104,7 +101,7 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
       return values;
     });
 
-  async function* streamOn(connection: Connection, sql: string, params: Params): AsyncGenerator<Row[]> {
+  async function* streamOn(connection: DuckDBConnection, sql: string, params: Params): AsyncGenerator<Row[]> {
     const result = await timed(connection, () => connection.stream(sql, { ...params }));
     const batches = result.yieldRowObjectJs();
     for (;;) {
@@ -119,7 +116,7 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
     integers: (sql, params = {}) => connected((connection) => integersOn(connection, sql, params)),
     async *stream(sql, params = {}) {
       if (closed) throw new ScanmqError('unavailable', 'The service is stopping.');
-      const connection = await instance.connect();
+      const connection = await connect();
       try {
         yield* streamOn(connection, sql, params);
       } finally {
@@ -136,10 +133,33 @@ export async function openFindingsEngine(options: EngineOptions): Promise<Findin
       ),
     async close() {
       closed = true;
-      instance.closeSync();
+      await opening?.then(
+        (instance) => instance.closeSync(),
+        () => undefined,
+      );
       await rm(spill, { recursive: true, force: true });
     },
   };
+}
+
+async function openDatabase({ memoryMb, threads }: EngineOptions, spill: string): Promise<DuckDBInstance> {
+  const { DuckDBInstance } = await import('@duckdb/node-api');
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: `${memoryMb}MB`,
+    threads: String(threads),
+    temp_directory: spill,
+    // nothing is fetched or loaded: what is needed (parquet, json) is built in
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    // what is free goes back to the system soon: storing 1 GB took 360 MB with the defaults, and takes 290 MB so
+    allocator_flush_threshold: '1MB',
+    allocator_bulk_deallocation_flush_threshold: '1MB',
+  });
+  const first = await instance.connect();
+  // footers of files that hardly ever change; DuckDB looks whether they did
+  await first.run('SET GLOBAL parquet_metadata_cache = true');
+  first.closeSync();
+  return instance;
 }
 
 /** One for all processes of this user: a process that is killed must not leave an empty folder each time. */
@@ -153,8 +173,6 @@ async function privateFolder(): Promise<string> {
   // somebody else was there first
   return ours ? shared : await mkdtemp(join(tmpdir(), 'scanmq-spill-'));
 }
-
-type Connection = Awaited<ReturnType<DuckDBInstance['connect']>>;
 
 function describe(error: unknown, timeoutMs: number): unknown {
   const message =
