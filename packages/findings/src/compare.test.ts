@@ -300,7 +300,7 @@ describe('comparing, against a slow and obvious second implementation', () => {
         }
         expect((await compare(make(base), make(head))).counts).toEqual(expected);
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 });

@@ -322,7 +322,7 @@ describe('a filter', () => {
           });
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   }, 120_000);
 });
@@ -430,7 +430,7 @@ describe('a sort order', () => {
           });
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   }, 120_000);
 });

@@ -228,7 +228,8 @@ function readSarif(text: string): SarifRun {
   expect(isSarif.errors ?? []).toEqual([]);
   expect(document.runs).toHaveLength(1);
   const [run] = document.runs;
-  for (const result of run.results) expect(run.tool.driver.rules[result.ruleIndex]?.id).toBe(result.ruleId);
+  const { rules } = run.tool.driver;
+  expect(run.results.filter(({ ruleId, ruleIndex }) => rules[ruleIndex]?.id !== ruleId)).toEqual([]);
   return run;
 }
 
@@ -582,9 +583,9 @@ describe('SARIF', () => {
       finding({
         severity: String(index % 5),
         cvss_score: (index % 97) / 10,
-        plugin_id: String(index % 3_000),
+        plugin_id: String(index % 600),
         host: `10.0.${index % 250}.${index % 199}`,
-        cve: index % 3_000 < 100 ? Array.from({ length: 30 }, (_, n) => `CVE-2020-${1000 + n}`) : [],
+        cve: index % 600 < 20 ? Array.from({ length: 30 }, (_, n) => `CVE-2020-${1000 + n}`) : [],
         description: 'd'.repeat(3_000),
         synopsis: 's'.repeat(3_000),
       }),
