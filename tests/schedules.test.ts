@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ScanStatus, Schedule } from '@scanmq/contract';
 import type { Simulator } from '@scanmq/simulator';
 import { createService, restClient, startProgram, type TestService, until } from '@scanmq/testkit';
@@ -7,14 +7,17 @@ import { Redis } from 'ioredis';
 /** Every 1.2 seconds. */
 const OFTEN = { every_minutes: 0.02 };
 const INTERVAL_MS = 1_200;
-const request = { targets: '192.0.2.1', name: 'recurring' };
+let request: { targets: string; name: string };
 
 const redis = new Redis(process.env.SCANMQ_TEST_REDIS_URL ?? '', { lazyConnect: true });
 let service: TestService;
 let simulator: Simulator;
 let api: ReturnType<typeof restClient>;
+/** With a gateway and a worker, for tests that kill nothing; each finds it without schedules and without scans. */
+let shared: { readonly service: TestService; readonly url: string };
+let test = 0;
 
-beforeEach(async () => {
+async function own(): Promise<void> {
   service = await createService({
     redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
     // a scan ends when the test says so
@@ -24,14 +27,38 @@ beforeEach(async () => {
   const [first] = service.simulators;
   if (!first) throw new Error('no simulator');
   simulator = first;
-});
-afterEach(async () => await service.close());
-afterAll(() => redis.disconnect());
-
-async function start(): Promise<void> {
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
 }
+async function start(): Promise<string> {
+  const { url } = await service.startGateway();
+  api = restClient(url);
+  await service.startWorker();
+  return url;
+}
+
+beforeAll(async () => {
+  await own();
+  shared = { url: await start(), service };
+});
+beforeEach(() => {
+  test += 1;
+  request = { targets: '192.0.2.1', name: `recurring ${test}` };
+});
+afterEach(async () => {
+  if (service !== shared.service) await service.close();
+  ({ service } = shared);
+  [simulator] = service.simulators as [Simulator];
+  api = restClient(shared.url);
+  for (const { schedule_id: id } of (await api.call('GET', '/api/v1/schedules')).json().schedules)
+    await api.call('DELETE', `/api/v1/schedules/${id}`);
+  const open = (await allTasks()).filter(({ status }) => status === 'queued' || status === 'running');
+  for (const { task_id: id } of open) await api.call('POST', `/api/v1/scans/${id}/cancel`, {});
+  for (const { task_id: id } of open) await api.ended(id);
+});
+afterAll(async () => {
+  await shared.service.close();
+  redis.disconnect();
+});
+
 async function create(body: Record<string, unknown>): Promise<Schedule> {
   const answer = await api.call('POST', '/api/v1/schedules', { request, ...body });
   if (answer.status !== 201) throw new Error(`answered ${answer.status}: ${answer.text}`);
@@ -41,8 +68,10 @@ async function create(body: Record<string, unknown>): Promise<Schedule> {
 const look = async (id: string): Promise<Schedule> =>
   (await api.call('GET', `/api/v1/schedules/${id}`)).json();
 const act = async (id: string, action: string) => await api.call('POST', `/api/v1/schedules/${id}/${action}`);
-const tasks = async (): Promise<ScanStatus[]> =>
+const allTasks = async (): Promise<ScanStatus[]> =>
   (await api.call('GET', '/api/v1/scans?limit=100')).json().tasks;
+const tasks = async (): Promise<ScanStatus[]> =>
+  (await allTasks()).filter(({ name }) => name === request.name);
 
 /** When the runs were due that submitted a scan: out of the keys of their tasks, the oldest first. */
 async function submittedRuns(id: string): Promise<number[]> {
@@ -58,7 +87,6 @@ async function submittedRuns(id: string): Promise<number[]> {
 
 describe('a recurring scan', () => {
   it('runs again and again, rests while it is paused, and is gone when it is removed', async () => {
-    await start();
     const { schedule_id: id, ...made } = await create({ ...OFTEN, overlap: 'queue', name: 'often' });
     expect(made).toMatchObject({ name: 'often', paused: false, principal: 'local', last_task_id: null });
     await until('three runs', async () => (await look(id)).runs >= 3);
@@ -103,7 +131,6 @@ describe('a recurring scan', () => {
   });
 
   it('is refused at once when its scan would be, and keeps no credentials', async () => {
-    await start();
     const post = async (body: unknown) => (await api.call('POST', '/api/v1/schedules', body)).json();
     expect(await post({ request: { ...request, targets: '203.0.113.1' }, ...OFTEN })).toMatchObject({
       code: 'target_refused',
@@ -127,7 +154,6 @@ describe('a recurring scan', () => {
 
 describe('a run that is due before the last scan has ended', () => {
   it('is skipped with its reason, until that scan has ended', async () => {
-    await start();
     const { schedule_id: id } = await create(OFTEN);
     await until('two are skipped', async () => (await look(id)).skips >= 2);
     const skipping = await look(id);
@@ -145,7 +171,6 @@ describe('a run that is due before the last scan has ended', () => {
   });
 
   it('is queued all the same, when that is wanted', async () => {
-    await start();
     const { schedule_id: id } = await create({
       cron: '*/2 * * * * *',
       time_zone: 'Asia/Kolkata',
@@ -159,7 +184,6 @@ describe('a run that is due before the last scan has ended', () => {
   });
 
   it('takes the place of that scan, when that is wanted', async () => {
-    await start();
     const { schedule_id: id } = await create({ ...OFTEN, overlap: 'replace' });
     await until('two runs', async () => (await look(id)).runs >= 2);
     await act(id, 'pause');
@@ -176,6 +200,7 @@ describe('a run that is due before the last scan has ended', () => {
 
 describe('a run that is refused', () => {
   it('is shown with its code, and the schedule goes on', async () => {
+    await own();
     api = restClient((await service.startGateway()).url);
     const { schedule_id: id } = await create(OFTEN);
     // the policy has become stricter since
@@ -200,6 +225,7 @@ describe('a run that is refused', () => {
 
 describe('workers and gateway that are killed', () => {
   it('lose no run and double none; runs that were due meanwhile become one', async () => {
+    await own();
     const gateway = await service.startGateway();
     api = restClient(gateway.url);
     const workers = [await service.startWorker(), await service.startWorker()];
@@ -229,6 +255,7 @@ describe('workers and gateway that are killed', () => {
   }, 90_000);
 
   it('before the schedule is armed: it is armed when a worker starts', async () => {
+    await own();
     api = restClient((await service.startGateway()).url);
     const { schedule_id: id } = await create({ every_minutes: 60 });
     const schedulers = `${service.prefix}:scanmq.schedules:repeat`;
@@ -246,7 +273,6 @@ describe('the command', () => {
   };
 
   it('makes, lists, shows, pauses, resumes, runs and removes recurring scans', async () => {
-    api = restClient((await service.startGateway()).url);
     const made = await command(
       ...[
         'create',
