@@ -10,11 +10,12 @@ afterEach(async () => {
 
 const redisUrl = process.env.SCANMQ_TEST_REDIS_URL ?? '';
 
-async function start(options: Omit<ServiceOptions, 'redisUrl'>) {
+/** @param worker false where the answers of the gateway are all that a test asks for. */
+async function start(options: Omit<ServiceOptions, 'redisUrl'>, { worker = true } = {}) {
   service = await createService({ redisUrl, ...options });
   const running = service;
   const api = restClient((await running.startGateway()).url);
-  await running.startWorker();
+  if (worker) await running.startWorker();
   const views = async (): Promise<ScannerView[]> =>
     (await api.call('GET', '/api/v1/scanners')).json().scanners;
   return {
@@ -84,7 +85,7 @@ describe('an instance that is drained', () => {
   });
 
   it('that is disabled refuses tasks that ask for it', async () => {
-    const { api, operate } = await start({ scanners: [{}, {}] });
+    const { api, operate } = await start({ scanners: [{}, {}] }, { worker: false });
     expect(await operate('scanner2', 'disable')).toMatchObject({ enabled: false });
     const answer = await api.call('POST', '/api/v1/scans', {
       targets: '192.0.2.1',
@@ -192,13 +193,16 @@ describe('a scanner that fails', () => {
 
 describe('pools that name the networks they serve', () => {
   it('get the tasks of their targets, the narrowest first; targets of two pools are refused', async () => {
-    const { api } = await start({
-      scanners: [{}, { pool: 'dmz' }, { pool: 'plant' }],
-      poolRules: {
-        dmz: { networks: ['10.20.0.0/16', '.dmz.example.com'] },
-        plant: { networks: '10.20.7.0/24' },
+    const { api } = await start(
+      {
+        scanners: [{}, { pool: 'dmz' }, { pool: 'plant' }],
+        poolRules: {
+          dmz: { networks: ['10.20.0.0/16', '.dmz.example.com'] },
+          plant: { networks: '10.20.7.0/24' },
+        },
       },
-    });
+      { worker: false },
+    );
     const poolOf = async (targets: string) => (await api.submit({ targets, name: 'routed' })).scanner_pool;
     expect(await poolOf('10.20.1.0/24, web.dmz.example.com')).toBe('dmz');
     expect(await poolOf('10.20.7.1-10.20.7.9')).toBe('plant');
