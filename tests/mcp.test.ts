@@ -510,7 +510,7 @@ describe('waiting', () => {
     const { task_id } = await api.submit({ targets: '192.0.2.51', name: 'awaited' });
     const agent = await kept(legacyAgent());
     const answers = await Promise.all(
-      Array.from({ length: 300 }, () => agent.call('wait_for_scan', { task_id, timeout_seconds: 50 })),
+      Array.from({ length: 150 }, () => agent.call('wait_for_scan', { task_id, timeout_seconds: 50 })),
     );
     expect(new Set(answers.map((one) => told(one).status))).toEqual(new Set(['completed']));
   });

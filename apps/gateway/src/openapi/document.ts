@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { tidyComponents } from './components.js';
+import { DOCUMENTED_DELIVERIES } from './deliveries.js';
 import { toJsonSchema } from './json-schema.js';
 import { namedSchemas } from './named-schemas.js';
 import { type Answer, declarationOf, type Examples, type Operation, type OtherContent } from './operation.js';
@@ -38,6 +39,7 @@ interface DocumentedOperation {
 
 interface Document {
   paths?: Record<string, Record<string, DocumentedOperation>>;
+  webhooks?: object;
   components?: { schemas?: Record<string, unknown> };
 }
 
@@ -98,6 +100,7 @@ export async function installDocument(app: FastifyInstance, version: string): Pr
           const facts = declared.get(operation.operationId ?? '');
           if (facts) complete(operation, facts);
         }
+      document.webhooks = DOCUMENTED_DELIVERIES;
       document.components = {
         ...document.components,
         ...sharedComponents([...declared.values()].flatMap(problemsOf)),
