@@ -248,8 +248,8 @@ async function tellTheSameStory(records: readonly TaskRecord[]): Promise<void> {
     expect(metrics).toContain(`scanmq_tasks{state="${state}"} ${count}\n`);
   }
   for (const [index, scans] of LIMITS.entries()) {
-    expect(metrics).toContain(`scanmq_active_scans{instance="nessus:scanner${index + 1}"} 0\n`);
-    expect(metrics).toContain(`scanmq_scan_limit{instance="nessus:scanner${index + 1}"} ${scans}\n`);
+    expect(metrics).toContain(`scanmq_active_scans{scanner="nessus:scanner${index + 1}"} 0\n`);
+    expect(metrics).toContain(`scanmq_scan_limit{scanner="nessus:scanner${index + 1}"} ${scans}\n`);
   }
   expect(metrics).toContain('scanmq_queue_depth{pool="nessus"} 0\n');
   for (const record of records.filter((_, index) => index % 25 === 0)) {

@@ -15,6 +15,7 @@ import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installConnectionLimit, SERVER_LIMITS } from './plugins/connection-limits.js';
 import { installErrors } from './plugins/errors.js';
 import { installHostGuard, isLoopback } from './plugins/host-guard.js';
+import { installRequestMetrics } from './plugins/request-metrics.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
 import { type RestDeps, restRoutes } from './rest.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
@@ -41,6 +42,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     forceCloseConnections: 'idle',
   });
   installErrors(app);
+  installRequestMetrics(app, deps.metrics);
   installSecurityHeaders(app, settings.publicUrl);
   installConnectionLimit(app, settings.maxConnections);
   installHostGuard(app, { publicUrl: settings.publicUrl, anyHost: !isLoopback(settings.host) });

@@ -1,5 +1,6 @@
 import type { Settings } from '@scanmq/config';
 import { type HousekeepingReport, seesAllTasks } from '@scanmq/contract';
+import type { Metrics } from '@scanmq/observability';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { principalOf } from './access/install-access.js';
 import type { Services, ServicesDeps, ServicesFor } from './access/services.js';
@@ -27,6 +28,7 @@ export interface RestDeps extends ServicesDeps {
   readonly webhooks: WebhookService;
   readonly settings: Pick<Settings, 'importMaxBytes'>;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
+  readonly metrics: Metrics;
   readonly dataDir: string;
   readonly version: string;
 }

@@ -22,6 +22,7 @@ import {
   type TaskRecord,
   toScanStatus,
 } from '@scanmq/contract';
+import type { Meter } from '@scanmq/observability';
 import {
   acceptScan,
   availability,
@@ -47,6 +48,7 @@ export interface ScanServiceDeps {
   readonly registry: ScannerRegistry;
   readonly monitor: HealthMonitor;
   readonly policy: TargetPolicy;
+  readonly meter: Meter;
   readonly waiter: TaskWaiter;
   /** Brings the limits of the queues in line with the fleet. */
   readonly applyLimits: () => Promise<void>;
@@ -170,6 +172,8 @@ export function createScanService(deps: ScanServiceDeps): ScanService {
     async submit(request, context, beforeSubmit) {
       await deps.disk.check();
       const { task, replay, joined, view } = await acceptScan(deps, request, context, beforeSubmit);
+      if (!replay && !joined)
+        deps.meter.count('nessus_scans_total', { scan_type: task.scan_type, status: 'queued' });
       const status = await describe(task, view);
       const pinned = task.pinned_instance ?? task.scanner_instance;
       return {

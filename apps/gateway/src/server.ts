@@ -2,7 +2,7 @@ import { type Access, checkBinding, openAccess } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
-import type { Logger } from '@scanmq/observability';
+import { type Logger, openMetrics } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
@@ -54,12 +54,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const policy = createTargetPolicy(settings);
   const now = (): Date => new Date();
   const disk = createDiskGuard(settings);
+  const metrics = await openMetrics('gateway');
   const service = createScanService({
     queue,
     registry,
     monitor,
     waiter,
     policy,
+    meter: metrics,
     applyLimits: () => core.applyLimits(),
     disk,
     now,
@@ -78,12 +80,30 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     access,
     now,
     imports: createImportService({ queue, registry, settings, disk, now }),
-    schedules: createScheduleService({ queue, registry, monitor, policy, scans: service, now }),
-    plans: createPlanService({ queue, registry, monitor, policy, scans: service, settings, now }),
+    schedules: createScheduleService({
+      queue,
+      registry,
+      monitor,
+      policy,
+      meter: metrics,
+      scans: service,
+      now,
+    }),
+    plans: createPlanService({
+      queue,
+      registry,
+      monitor,
+      policy,
+      meter: metrics,
+      scans: service,
+      settings,
+      now,
+    }),
     webhooks: createWebhookService({ queue, allow: targetSet(settings.webhookAllowNetworks) }),
     settings,
     queue,
     keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
+    metrics,
     dataDir: settings.dataDir,
     version,
     log,

@@ -1,3 +1,4 @@
+import type { Metrics } from '@scanmq/observability';
 import Fastify from 'fastify';
 
 export interface HealthServerOptions {
@@ -6,20 +7,18 @@ export interface HealthServerOptions {
   readonly port: number;
   readonly isReady: () => Promise<boolean>;
   readonly runningScans: () => number;
+  readonly metrics: Metrics;
+  readonly lastSweep: () => Promise<Date | undefined>;
 }
 
-/** A worker's `/health/live`, `/health/ready` and `/health`. */
+/** A worker's `/health/live`, `/health/ready`, `/health` and `/metrics`. */
 export async function startHealthServer(
   options: HealthServerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   const ready = async (): Promise<boolean> => {
     try {
-      // a worker waits for Redis for ever; whoever asks for its health does not
-      return await Promise.race([
-        options.isReady(),
-        new Promise<false>((resolve) => setTimeout(resolve, 2_000, false).unref()),
-      ]);
+      return (await inTime(options.isReady())) ?? false;
     } catch {
       return false;
     }
@@ -37,6 +36,23 @@ export async function startHealthServer(
       running_scans: options.runningScans(),
     });
   });
+  app.get('/metrics', async (_request, reply) => {
+    const swept = await inTime(options.lastSweep()).catch(() => undefined);
+    const text = await options.metrics.text((set) => {
+      if (swept) set('scanmq_last_sweep_timestamp_seconds', {}, swept.getTime() / 1_000);
+    });
+    return await reply.type(options.metrics.contentType).send(text);
+  });
   const url = await app.listen({ host: options.host, port: options.port });
   return { url, close: () => app.close() };
+}
+
+const PATIENCE_MS = 2_000;
+
+/** A worker waits for Redis for ever; whoever asks how it is does not. */
+async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  return await Promise.race([
+    answer,
+    new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS, undefined).unref()),
+  ]);
 }

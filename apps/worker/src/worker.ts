@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import { type Logger, openMetrics } from '@scanmq/observability';
 import {
   configuredShapes,
   createAdmission,
@@ -47,6 +47,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const core = await openServiceCore({ settings, env, log, role: 'worker', redisWaitMs: REDIS_WAIT_MS });
   const { queue, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
+  const metrics = await openMetrics('worker');
   const now = (): Date => new Date();
   const admission = createAdmission({ queue, registry, settings, policy, log, now });
   const processor = createScanProcessor({
@@ -54,6 +55,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     registry,
     settings,
     policy,
+    meter: metrics,
     admission,
     applyLimits: () => core.applyLimits(),
     suspect: (instanceKey) => monitor.suspect(instanceKey),
@@ -89,6 +91,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     }),
     settings,
     log,
+    meter: metrics,
     now,
     random: Math.random,
   });
@@ -97,12 +100,14 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     processor,
     settings,
     log,
+    meter: metrics,
     sweepIntervalMs: settings.sweepIntervalMs,
     settle: () => settleAbandoned({ queue, registry, admission, log, now }),
     follow: () => followFolders({ queue, registry, log, now }),
     followIntervalMs: settings.followIntervalMs,
     keepHouse: async () => {
       const report = await keepHouse({ queue, registry, settings, log, now }, false);
+      metrics.count('nessus_ttl_deletions_total', {}, report.tasks.length);
       // the lists are in the log; the dashboard shows the figures
       return {
         tasks: report.tasks.length,
@@ -112,7 +117,11 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     },
     housekeepingIntervalMs: settings.housekeepingIntervalMs,
     runSchedule: (job, token) =>
-      runScheduleJob({ queue, registry, monitor, policy, log, now: () => new Date() }, job, token),
+      runScheduleJob(
+        { queue, registry, monitor, policy, meter: metrics, log, now: () => new Date() },
+        job,
+        token,
+      ),
     deliverer,
   });
   const webhooks = queue.readWebhooks({
@@ -145,6 +154,8 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     port: settings.workerPort,
     isReady: async () => (await queue.redis.ping()) === 'PONG',
     runningScans: () => processor.size,
+    metrics,
+    lastSweep: () => queue.lastSweep(),
   }).catch(async (error: unknown) => {
     await closeScans();
     throw describeListenError(error, 'WORKER_PORT', settings.workerPort);

@@ -1,2 +1,13 @@
+export {
+  type CounterName,
+  type GaugeName,
+  type HistogramName,
+  INSTRUMENTS,
+  type Instrument,
+  type InstrumentName,
+  type Program,
+} from './instruments.js';
 export { addSecret, createLogger, type Logger, type LoggerOptions } from './logger.js';
+export { type Meter, type Metrics, NO_METER, type SetGauge } from './meter.js';
+export { openMetrics } from './open-metrics.js';
 export { hideValues } from './secret-values.js';

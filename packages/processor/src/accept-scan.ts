@@ -1,10 +1,12 @@
 /** The one way in for a scan, whoever asks for it: REST, MCP, the command, or a schedule. */
 import { parseTargets, type ScanRequest, type TargetScope } from '@scanmq/contract';
+import type { Meter } from '@scanmq/observability';
 import type { Created, Placement, QueueSystem, SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { type FleetView, lookAtFleet } from './fleet.js';
 import type { HealthMonitor } from './health-monitor.js';
 import { placeScan } from './place-scan.js';
+import { countRefusal } from './policy-again.js';
 import { checkTargetPolicy, type TargetPolicy } from './target-policy.js';
 
 export interface AcceptDeps {
@@ -12,6 +14,7 @@ export interface AcceptDeps {
   readonly registry: ScannerRegistry;
   readonly monitor: Pick<HealthMonitor, 'ensureKnown'>;
   readonly policy: TargetPolicy;
+  readonly meter: Meter;
 }
 
 /** How long a submission waits for a scanner that nobody has asked yet whether it can launch scans at all. */
@@ -32,12 +35,17 @@ export async function admitScan(
 }
 
 async function admit(
-  { queue, registry, monitor, policy }: AcceptDeps,
+  { queue, registry, monitor, policy, meter }: AcceptDeps,
   request: ScanRequest,
   scope: TargetScope | null,
 ): Promise<{ readonly placement: Placement; readonly view: FleetView }> {
   const targets = parseTargets(request.targets);
-  await checkTargetPolicy(targets, policy, scope);
+  try {
+    await checkTargetPolicy(targets, policy, scope);
+  } catch (error) {
+    countRefusal(meter, 'submission', error);
+    throw error;
+  }
   if (request.credential_ref !== undefined)
     await queue.storedCredentials.check(request.credential_ref, request.scan_type);
   await monitor.ensureKnown(registry.instances(request.scanner_pool), FIRST_PROBE_MS);

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseTargets, ScannerError } from '@scanmq/contract';
-import { FILES, type IngestResult, ingestExport } from '@scanmq/findings';
+import { FILES, type IngestResult } from '@scanmq/findings';
 import { taskDirectory } from '@scanmq/queue';
 import { sleep } from './interruption.js';
+import { readResults } from './read-results.js';
 import { patiently, type RunContext } from './run-context.js';
 
 /** Exports asked for before the attempt fails; a failed or broken one needs a new file (nessus-api.md section 6.2). */
@@ -27,9 +28,7 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
   for (let tries = 1; ; tries += 1) {
     try {
       const { bytes, sha256 } = await exportToDisk(ctx, scanId, directory);
-      const result = await ingestExport({
-        memoryMb: ctx.deps.settings.resultsMemoryMb,
-        taskDir: directory,
+      const result = await readResults(ctx, {
         // of an import only the export itself tells what was asked
         scanType: ctx.task.imported ? undefined : ctx.task.scan_type,
         targets: ctx.task.imported ? undefined : parseTargets(ctx.task.targets),
@@ -37,9 +36,14 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
       });
       await ctx.note(`Fetched the export of scan ${scanId}: ${bytes} bytes.`);
       await ctx.save({ export: { bytes, sha256 } });
+      ctx.deps.meter.count('scanmq_exports_total', { outcome: 'stored' });
       return { ...result, warnings: [...result.warnings, ...foreignRun(ctx, result.runUuid)] };
     } catch (error) {
       ctx.signal.throwIfAborted();
+      if (error instanceof ScannerError)
+        ctx.deps.meter.count('scanmq_exports_total', {
+          outcome: error.code === 'invalid_export' ? 'invalid' : 'failed',
+        });
       if (!(error instanceof ScannerError) || tries >= EXPORTS) throw error;
       if (error.code !== 'export_failed' && error.code !== 'invalid_export') throw error;
       ctx.log.warn({ event: 'export.again', reason: error.message, tries }, 'asking for a new export');

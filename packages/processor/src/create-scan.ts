@@ -1,8 +1,8 @@
 import { parseTargets, type ScanCredentials, ScanmqError, ScannerError } from '@scanmq/contract';
 import { sleep } from './interruption.js';
 import { hideScanSecrets } from './log-secrets.js';
+import { checkPolicyAgain } from './policy-again.js';
 import { asOwner, patiently, type RunContext, scanMarker } from './run-context.js';
-import { checkTargetPolicy } from './target-policy.js';
 
 /** After an unknown outcome the scanner may still be busy with the request: looks this often before concluding. */
 const LOOKS = 3;
@@ -45,7 +45,7 @@ export async function findOrCreateScan(ctx: RunContext): Promise<number> {
   }
   await waitUntilReady(ctx);
   // what became forbidden since the submission is not even made
-  await checkTargetPolicy(parseTargets(task.targets), ctx.deps.policy, task.target_scope);
+  await checkPolicyAgain(ctx, 'create');
   const credentials = task.has_credentials ? await ctx.deps.queue.credentialsOf(task) : undefined;
   if (task.has_credentials && !credentials) {
     throw new ScanmqError(

@@ -1,7 +1,7 @@
 /** Sends one delivery, and decides what comes after: it is done, tried again later, given up, or never made. */
 import type { Settings } from '@scanmq/config';
 import { type DeliveryAttempt, LIMITS, ScanmqError, type Webhook } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Meter } from '@scanmq/observability';
 import { type AttemptOutcome, type QueueSystem, type WebhookJob, webhookJobSchema } from '@scanmq/queue';
 import type { WebhookSender } from '@scanmq/webhooks';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
@@ -11,6 +11,7 @@ export interface DeliverDeps {
   readonly sender: WebhookSender;
   readonly settings: Pick<Settings, 'webhookRetryMs' | 'webhookDisableMs'>;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly now: () => Date;
   readonly random: () => number;
 }
@@ -49,7 +50,7 @@ export function deliveryBackoffMs(baseMs: number, failed: number, random: () => 
 }
 
 export function createWebhookDeliverer(deps: DeliverDeps): WebhookDeliverer {
-  const { queue, sender, settings, log, now, random } = deps;
+  const { queue, sender, settings, log, meter, now, random } = deps;
   const lanes = createLanes(now);
   const stopping = new AbortController();
 
@@ -83,6 +84,7 @@ export function createWebhookDeliverer(deps: DeliverDeps): WebhookDeliverer {
       outcome,
       settings.webhookDisableMs,
     );
+    meter.count('scanmq_webhook_deliveries_total', { outcome: outcome.outcome });
     const about = {
       webhook_id: delivery.webhook_id,
       delivery_id: delivery.delivery_id,

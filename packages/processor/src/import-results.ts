@@ -1,9 +1,10 @@
 /** Results that somebody brings in: an uploaded export, or a scan made in a scanner's own interface. Nothing is changed there. */
 import { type Imported, parseTarget, ScanmqError, type TaskRecord } from '@scanmq/contract';
-import { type IngestResult, ingestExport } from '@scanmq/findings';
-import { type TaskChange, taskDirectory } from '@scanmq/queue';
+import type { IngestResult } from '@scanmq/findings';
+import type { TaskChange } from '@scanmq/queue';
 import type { ScanSnapshot } from '@scanmq/scanners';
 import { collectResults } from './collect-results.js';
+import { readResults } from './read-results.js';
 import { patiently, type RunContext } from './run-context.js';
 
 /** The instance key of tasks that have no scanner. */
@@ -18,13 +19,7 @@ const TARGETS_CHARS = 16_000;
 export async function collectImport(ctx: RunContext, imported: Imported): Promise<IngestResult> {
   if (imported.source === 'upload') {
     await ctx.note(`Reading the uploaded file${imported.file_name ? ` ${imported.file_name}` : ''}.`);
-    return await ingestExport({
-      memoryMb: ctx.deps.settings.resultsMemoryMb,
-      taskDir: taskDirectory(ctx.deps.settings.dataDir, ctx.task.task_id),
-      scanType: undefined,
-      targets: undefined,
-      endedAs: 'imported',
-    });
+    return await readResults(ctx, { scanType: undefined, targets: undefined, endedAs: 'imported' });
   }
   const { nessus_scan_id: scanId, history_id: historyId } = ctx.checkpoint();
   if (scanId === undefined) throw new ScanmqError('internal', 'The import does not say which scan it is.');

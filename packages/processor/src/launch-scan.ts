@@ -1,9 +1,9 @@
-import { parseTargets, ScannerError } from '@scanmq/contract';
+import { ScannerError } from '@scanmq/contract';
 import type { ScanSnapshot } from '@scanmq/scanners';
 import { waitUntilReady } from './create-scan.js';
 import { sleep } from './interruption.js';
+import { checkPolicyAgain } from './policy-again.js';
 import { asOwner, patiently, type RunContext } from './run-context.js';
-import { checkTargetPolicy } from './target-policy.js';
 
 const LOOKS = 3;
 const LOOK_PAUSE_MS = 1_000;
@@ -32,8 +32,7 @@ export async function launchScan(ctx: RunContext, scanId: number): Promise<void>
   if (ctx.checkpoint().launch_intent !== undefined && (await adoptRun(ctx, scanId, LOOKS))) return;
   for (let tries = 1; ; tries += 1) {
     await waitUntilReady(ctx);
-    // again, after the submission: a name may lead elsewhere by now
-    await checkTargetPolicy(parseTargets(ctx.task.targets), ctx.deps.policy, ctx.task.target_scope);
+    await checkPolicyAgain(ctx, 'launch');
     if (ctx.checkpoint().launch_intent === undefined) {
       const before = await getOurScan(ctx, scanId);
       await ctx.save({
@@ -45,6 +44,7 @@ export async function launchScan(ctx: RunContext, scanId: number): Promise<void>
         asOwner(ctx, (write) => ctx.scanner.launchScan(scanId, ctx.signal, write)),
       );
       await ctx.save({ run_uuid: runUuid });
+      ctx.deps.meter.count('scanmq_launches_total', { pool: ctx.task.scanner_pool });
       ctx.log.info({ event: 'scan.launched', nessus_scan_id: scanId }, 'scan launched');
       await ctx.note(`Scan ${scanId} launched.`);
       return;
@@ -69,6 +69,7 @@ async function adoptRun(ctx: RunContext, scanId: number, looks: number): Promise
     const run = scan.runs.find((candidate) => !known.has(candidate.uuid));
     if (run) {
       await ctx.save({ run_uuid: run.uuid, history_id: run.historyId });
+      ctx.deps.meter.count('scanmq_launches_total', { pool: ctx.task.scanner_pool });
       ctx.log.info(
         { event: 'scan.launched', nessus_scan_id: scanId, how: 'adopted' },
         'run found on the scanner',

@@ -6,7 +6,7 @@ import {
   ScannerError,
   type TaskRecord,
 } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Meter } from '@scanmq/observability';
 import type { QueueSystem, TaskChange } from '@scanmq/queue';
 import type { HostState, Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
 import { sleep } from './interruption.js';
@@ -30,6 +30,7 @@ export interface ProcessorDeps {
   readonly registry: ScannerRegistry;
   readonly settings: ProcessorSettings;
   readonly policy: TargetPolicy;
+  readonly meter: Meter;
   /** Told whenever somebody who waits may be served. */
   readonly admission: { request(): void };
   /** Brings the limits of the queues in line with what runs; called when a task of an instance's own queue begins or ends. */

@@ -10,6 +10,7 @@ import {
 } from '@scanmq/queue';
 import { UnrecoverableError, WaitingError } from 'bullmq';
 import { collectResults } from './collect-results.js';
+import { countEnd } from './count-end.js';
 import { failureOf, withFailure } from './failure.js';
 import { availability, lookAtFleet } from './fleet.js';
 import { Interruption, interruptionOf } from './interruption.js';
@@ -68,6 +69,7 @@ async function handOver({ deps, job, token, task, runToken, ctx }: Run): Promise
   );
   if (job.opts.priority) await job.changePriority({ priority: 0 });
   await job.moveToWait(token);
+  deps.meter.count('scanmq_handoffs_total', { reason: 'shutdown' });
   ctx.log.info({ event: 'run.handed_over' }, 'job handed over');
   throw new WaitingError();
 }
@@ -167,6 +169,8 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
       { error: facts, failures, run_token: null, ...next.change },
       { runToken },
     );
+    deps.meter.count('scanmq_retries_total', { code: error.code });
+    if (next.movesOn) deps.meter.count('scanmq_handoffs_total', { reason: 'scanner_away' });
     if (next.abandoned) await deps.queue.bindings.abandon(next.abandoned);
     if (next.freesSlot) {
       await deps.queue.bindings.release(task.task_id);
@@ -182,6 +186,8 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
 interface NextAttempt {
   readonly change: TaskChange;
   readonly freesSlot: boolean;
+  /** Another scanner makes the scan anew. */
+  readonly movesOn?: boolean;
   readonly abandoned?: AbandonedScan;
 }
 
@@ -220,6 +226,7 @@ async function planNextAttempt(run: Run, error: ScanmqError): Promise<NextAttemp
       ],
     },
     freesSlot: true,
+    movesOn: true,
     // one that was never launched runs nowhere
     ...(checkpoint.launch_intent === undefined ? {} : { abandoned: abandonedScan(run, at) }),
   };
@@ -288,6 +295,7 @@ async function end(run: Run, state: TaskState, stop: StopOutcome, change: TaskCh
     { completed_at: at, run_token: null, waiting_for: null, pause_requested: null, ...change },
     { runToken },
   );
+  countEnd(deps, ended);
   await releaseAll(deps, ended);
   await cleanUp(deps, ended);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createScheduleSchema, type Overlap } from '@scanmq/contract';
-import { createLogger } from '@scanmq/observability';
+import { createLogger, NO_METER } from '@scanmq/observability';
 import { type DueRun, openQueueSystem, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
 import { Worker } from 'bullmq';
@@ -76,6 +76,7 @@ beforeEach(async () => {
     }),
     monitor: { ensureKnown: async () => undefined },
     policy: denying('203.0.113.0/24'),
+    meter: NO_METER,
     log: createLogger({
       name: 'test',
       level: 'info',

@@ -11,6 +11,7 @@ import {
 } from '@scanmq/queue';
 import type { Job } from 'bullmq';
 import { collectResults } from './collect-results.js';
+import { countEnd } from './count-end.js';
 import { findOrCreateScan } from './create-scan.js';
 import { hostProgress } from './host-progress.js';
 import { collectImport, recordOfImport } from './import-results.js';
@@ -141,7 +142,10 @@ export async function openRun(input: RunInput): Promise<Run> {
 export async function performRun(run: Run): Promise<ScanJobOutcome> {
   const { deps, job, task, ctx, crashes, runToken } = run;
   ctx.log.info({ event: 'run.begun', attempt: job.attemptsMade + 1, crashes }, 'run begun');
-  if (crashes > 0) await ctx.note('The worker before ended without a word; another goes on with the task.');
+  if (crashes > 0) {
+    deps.meter.count('scanmq_handoffs_total', { reason: 'crash' });
+    await ctx.note('The worker before ended without a word; another goes on with the task.');
+  }
   if (crashes >= deps.settings.maxCrashes) {
     throw new ScanmqError(
       'crashed_repeatedly',
@@ -169,6 +173,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
     },
     { runToken },
   );
+  countEnd(deps, finished);
   await releaseAll(deps, finished);
   await cleanUp(deps, finished);
   if (!task.imported)

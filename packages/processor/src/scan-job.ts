@@ -15,6 +15,7 @@ import {
 } from '@scanmq/queue';
 import { DelayedError, UnrecoverableError } from 'bullmq';
 import { type Assignment, assign } from './assign.js';
+import { countEnd } from './count-end.js';
 import { failureOf, withFailure } from './failure.js';
 import { lookAtFleet } from './fleet.js';
 import { createInterrupts, type InterruptionKind, type Interrupts } from './interruption.js';
@@ -105,7 +106,10 @@ async function runTask(
   }
 
   const stopped = await endIfStopped(deps, task);
-  if (stopped) return await repeatOutcome(deps, stopped);
+  if (stopped) {
+    countEnd(deps, stopped);
+    return await repeatOutcome(deps, stopped);
+  }
   const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
   if (assignment.kind === 'wait') return await waitForTurn(deps, job, token, task, assignment);
   if (assignment.kind !== 'assigned')
@@ -245,6 +249,7 @@ async function endUnassigned(
   const news: readonly TaskNews[] = [{ type: 'log', message: line, code: error.code }];
   if (again) {
     await deps.queue.tasks.update(task.task_id, { ...facts, run_token: null }, { runToken, news });
+    deps.meter.count('scanmq_retries_total', { code: error.code });
     throw error;
   }
   const ended = await deps.queue.tasks.transition(
@@ -253,5 +258,6 @@ async function endUnassigned(
     { ...facts, run_token: null, completed_at: deps.now().toISOString() },
     { runToken, news },
   );
+  countEnd(deps, ended);
   return await repeatOutcome(deps, ended);
 }

@@ -1,6 +1,6 @@
 import type { Settings } from '@scanmq/config';
 import { LIMITS, type ScanmqError } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Meter } from '@scanmq/observability';
 import {
   IMPORT_QUEUE,
   instanceQueueName,
@@ -26,6 +26,7 @@ export interface ScanWorkersOptions {
   readonly processor: ScanProcessor;
   readonly settings: Pick<Settings, 'workerLockMs' | 'stalledCheckMs' | 'retryBackoffMs' | 'shutdownGraceMs'>;
   readonly log: Logger;
+  readonly meter: Meter;
   /** How often the sweep looks for what a crash left behind. */
   readonly sweepIntervalMs: number;
   /** Stops scans that nobody follows any more; part of the sweep. */
@@ -81,7 +82,7 @@ export function backoffMs(
 
 /** Starts one BullMQ worker per queue, one for imports, one for schedules, one for webhooks, and the one that sweeps and follows folders. */
 export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
-  const { queue, processor, settings, log } = options;
+  const { queue, processor, settings, log, meter } = options;
   const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
   const common: WorkerOptions = {
     connection: queue.redis,
@@ -117,12 +118,13 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     worker.on('lockRenewalFailed', (taskIds: string[]) => {
       for (const taskId of taskIds) processor.interrupt(taskId, 'lock_lost');
     });
-    worker.on('stalled', (taskId) =>
+    worker.on('stalled', (taskId) => {
+      meter.count('scanmq_stalls_total', {});
       log.warn(
         { event: 'job.stalled', task_id: taskId },
         'a worker died with this job; it goes on here or elsewhere',
-      ),
-    );
+      );
+    });
     workers.set(name, worker);
   }
 

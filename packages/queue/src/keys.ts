@@ -78,6 +78,8 @@ export interface Keys {
   deliveryLog(webhookId: string): string;
   /** Ids of deliveries that have not ended. */
   deliveriesWaiting(webhookId: string): string;
+  /** When the last sweep ended, milliseconds. */
+  readonly sweptAt: string;
   /** Held by the process that tells webhooks of the change log now. */
   readonly webhookTurn: string;
   /** How far the change log was told to webhooks. */
@@ -134,6 +136,7 @@ export function createKeys(prefix: string): Keys {
     deliveries: (webhookId) => `${own}deliveries:${webhookId}`,
     deliveryLog: (webhookId) => `${own}delivery-log:${webhookId}`,
     deliveriesWaiting: (webhookId) => `${own}deliveries-waiting:${webhookId}`,
+    sweptAt: `${own}swept-at`,
     webhookTurn: `${own}webhook-turn`,
     webhookPosition: `${own}webhook-position`,
     webhookStates: `${own}webhook-states`,

@@ -147,6 +147,8 @@ export interface QueueSystem {
   /** Tells all workers that somebody who waits may be served now. */
   requestAdmission(): Promise<void>;
   sweep(): Promise<SweepReport>;
+  /** When the last sweep of any worker ended; undefined when there was none. */
+  lastSweep(): Promise<Date | undefined>;
   applyLimits(pools: readonly PoolShape[]): Promise<void>;
   /** @returns stops listening. */
   listenControl(onMessage: (message: ControlMessage) => void): Promise<() => void>;
@@ -269,15 +271,22 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     rememberDuration: (pool, durationMs) => rememberDuration(redis, keys, pool, durationMs),
     pace,
     requestAdmission: () => tell({ action: 'admit' }),
-    sweep: () =>
-      sweep({
+    async sweep() {
+      const report = await sweep({
         tasks,
         queues,
         now,
         publishLook: (id) => tell({ action: 'look', task_id: id }),
         ageingMs: settings.priorityAgeingMs,
         resetRounds: async (name) => void (await redis.del(keys.fair(name))),
-      }),
+      });
+      await redis.set(keys.sweptAt, now().getTime());
+      return report;
+    },
+    async lastSweep() {
+      const at = await redis.get(keys.sweptAt);
+      return at === null ? undefined : new Date(Number(at));
+    },
     applyLimits: (pools) => queues.applyLimits(pools),
     listenControl: (onMessage) =>
       listen(redis, keys.control, controlMessageSchema, onMessage, (error) => onError('redis', error)),

@@ -2,7 +2,7 @@
 import type { Decision } from '@scanmq/access';
 import type { Settings } from '@scanmq/config';
 import { type ErrorCode, isTaskId, ScanmqError } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Meter } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import { distance } from 'fastest-levenshtein';
 import {
@@ -20,6 +20,7 @@ export interface GuardDeps {
   readonly queue: QueueSystem;
   readonly settings: Pick<Settings, 'mcpReadsPerMinute' | 'mcpChangesPerMinute'>;
   readonly log: Logger;
+  readonly metrics: Meter;
   /** Bounds calls that wait. */
   readonly holds: Holds;
 }
@@ -32,7 +33,11 @@ const SHOWN = 3;
 const SLIP = 4;
 
 export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly Tool[] {
-  const { queue, settings, log, holds } = deps;
+  const { queue, settings, log, metrics, holds } = deps;
+  const count = (tool: string, outcome: 'ok' | ErrorCode): void => {
+    metrics.count('scanmq_tool_calls_total', { tool, outcome });
+    metrics.count('nessus_api_requests_total', { tool, status: outcome === 'ok' ? 'success' : 'error' });
+  };
   const reads = limiter(settings.mcpReadsPerMinute, (points) => new RateLimiterMemory(points));
   const changes = limiter(
     settings.mcpChangesPerMinute,
@@ -57,9 +62,12 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
           // before it is done: what cannot be written down is not done
           if (changing) await context.audit({ ...told(tool, args), decision: 'allowed' });
           if (tool.streams) giveBack = holds.take('wait', context.principal.name);
-          return await tool.call(args, context);
+          const answer = await tool.call(args, context);
+          count(tool.name, 'ok');
+          return answer;
         } catch (thrown) {
           const error = asAnswerable(thrown);
+          count(tool.name, error.code);
           // as for routes: whoever asks too often does not fill the disk as well
           if (changing && error.code !== 'rate_limited')
             await context
