@@ -124,7 +124,7 @@ New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a m
   program
     .command('worker')
     .description('start a scan process')
-    .action(exits(async () => await (await import('./commands/services.js')).runWorker(io)));
+    .action(exits(async () => await (await import('./commands/services.js')).runWorker(io, VERSION)));
   program
     .command('mcp')
     .description('speak MCP on standard input and output, for agents that start their servers')

@@ -1,6 +1,7 @@
 import type { Settings } from '@scanmq/config';
 import { type HousekeepingReport, seesAllTasks } from '@scanmq/contract';
 import type { Metrics } from '@scanmq/observability';
+import type { ScannerRegistry } from '@scanmq/scanners';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { principalOf } from './access/install-access.js';
 import type { Services, ServicesDeps, ServicesFor } from './access/services.js';
@@ -26,10 +27,10 @@ import type { WebhookService } from './webhook-service.js';
 
 export interface RestDeps extends ServicesDeps {
   readonly webhooks: WebhookService;
-  readonly settings: Pick<Settings, 'importMaxBytes'>;
+  readonly settings: Pick<Settings, 'importMaxBytes' | 'dataDir' | 'minFreeDiskBytes' | 'sweepIntervalMs'>;
+  readonly registry: ScannerRegistry;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
   readonly metrics: Metrics;
-  readonly dataDir: string;
   readonly version: string;
 }
 

@@ -102,9 +102,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     webhooks: createWebhookService({ queue, allow: targetSet(settings.webhookAllowNetworks) }),
     settings,
     queue,
+    registry,
     keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
     metrics,
-    dataDir: settings.dataDir,
     version,
     log,
   });

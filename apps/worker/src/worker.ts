@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { accessKeys } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
 import { type Logger, openMetrics } from '@scanmq/observability';
@@ -16,6 +17,7 @@ import {
   settleAbandoned,
   startScanWorkers,
 } from '@scanmq/processor';
+import type { QueueSystem } from '@scanmq/queue';
 import { createWebhookSender } from '@scanmq/webhooks';
 import { startHealthServer } from './health-server.js';
 
@@ -23,6 +25,7 @@ export interface WorkerProcessOptions {
   readonly settings: Settings;
   readonly env: Environment;
   readonly log: Logger;
+  readonly version: string;
 }
 
 export interface WorkerProcess {
@@ -152,10 +155,15 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const health = await startHealthServer({
     host: settings.host,
     port: settings.workerPort,
-    isReady: async () => (await queue.redis.ping()) === 'PONG',
+    version: options.version,
+    queue,
+    registry,
+    settings,
+    now,
     runningScans: () => processor.size,
+    askedAt: () => workers.askedAt(),
+    wordsOnly: () => hasKeys(settings, queue),
     metrics,
-    lastSweep: () => queue.lastSweep(),
   }).catch(async (error: unknown) => {
     await closeScans();
     throw describeListenError(error, 'WORKER_PORT', settings.workerPort);
@@ -173,4 +181,10 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
       return handedOver;
     },
   };
+}
+
+/** Whether the gateways want a key. A file of keys need not be here as well. */
+async function hasKeys(settings: Settings, { redis }: QueueSystem): Promise<boolean> {
+  if (settings.oidc !== undefined || settings.apiKeysFile !== undefined) return true;
+  return (await redis.hlen(accessKeys(settings.queuePrefix).apiKeys)) > 0;
 }

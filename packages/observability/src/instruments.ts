@@ -73,6 +73,11 @@ export const INSTRUMENTS = {
     'When the last sweep ended, of all workers; seconds since 1970',
   ),
 
+  scanmq_last_job_fetch_timestamp_seconds: gauge(
+    WORKER,
+    'When Redis last answered this worker asking for jobs; seconds since 1970',
+  ),
+
   scanmq_http_request_duration_seconds: histogram(
     GATEWAY,
     'How long requests took, by the pattern of their route',

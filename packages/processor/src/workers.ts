@@ -15,6 +15,7 @@ import {
   WEBHOOK_QUEUE,
 } from '@scanmq/queue';
 import { type Job, Worker, type WorkerOptions } from 'bullmq';
+import { AskingWorker } from './asking-worker.js';
 import { DeliveryFailedError, type WebhookDeliverer } from './deliver-webhook.js';
 import type { FollowReport } from './follow.js';
 import type { ScheduleRunReport } from './run-schedule.js';
@@ -43,6 +44,8 @@ export interface ScanWorkersOptions {
 }
 
 export interface ScanWorkers {
+  /** When Redis last answered a question for jobs, of the queue where that is the longest time ago. */
+  askedAt(): Date;
   /** Takes jobs of these pools from now on; limits and pools may change while scans run. */
   serve(pools: readonly PoolShape[]): void;
   /**
@@ -83,7 +86,7 @@ export function backoffMs(
 /** Starts one BullMQ worker per queue, one for imports, one for schedules, one for webhooks, and the one that sweeps and follows folders. */
 export async function startScanWorkers(options: ScanWorkersOptions): Promise<ScanWorkers> {
   const { queue, processor, settings, log, meter } = options;
-  const workers = new Map<string, Worker<ScanJobData, ScanJobOutcome, 'scan'>>();
+  const workers = new Map<string, AskingWorker<ScanJobData, ScanJobOutcome, 'scan'>>();
   const common: WorkerOptions = {
     connection: queue.redis,
     prefix: queue.prefix,
@@ -101,7 +104,7 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
 
   function startWorker(name: string, concurrency: number): void {
     if (workers.has(name)) return;
-    const worker = new Worker<ScanJobData, ScanJobOutcome, 'scan'>(
+    const worker = new AskingWorker<ScanJobData, ScanJobOutcome, 'scan'>(
       name,
       // three plain parameters: with fewer BullMQ passes no signal
       (job, token, signal) => processor.process(job, token, signal),
@@ -183,6 +186,8 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
   }
 
   return {
+    askedAt: () => new Date(Math.min(...[...workers.values()].map(({ askedAtMs }) => askedAtMs))),
+
     serve(pools) {
       for (const { pool, instances } of pools) {
         startWorker(poolQueueName(pool), SCANS);

@@ -18,11 +18,11 @@ export async function runGateway(io: ProgramIo, version: string): Promise<number
 }
 
 /** `scanmq worker`. */
-export async function runWorker(io: ProgramIo): Promise<number> {
+export async function runWorker(io: ProgramIo, version: string): Promise<number> {
   const { startWorkerProcess } = await import('@scanmq/worker');
   const settings = readSettings(io.env);
   const log = createLogger({ name: 'worker', level: settings.logLevel });
-  const worker = await startWorkerProcess({ settings, env: io.env, log });
+  const worker = await startWorkerProcess({ settings, env: io.env, log, version });
   await untilStopped({ log, reload: () => worker.reload() });
   const handedOver = await worker.close();
   if (!handedOver) {

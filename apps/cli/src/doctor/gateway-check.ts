@@ -21,6 +21,7 @@ export async function checkGateway(
 ): Promise<readonly Verdict[]> {
   const url = serviceUrl(env);
   const shown = shownUrl(url);
+  const key = env.SCANMQ_API_KEY;
   const options: OptionsOfJSONResponseBody = {
     signal,
     responseType: 'json',
@@ -31,7 +32,8 @@ export async function checkGateway(
   };
   let body: unknown;
   try {
-    ({ body } = await got.get(`${url}/health`, options));
+    // with a key that is good it tells its version as well
+    ({ body } = await got.get(`${url}/health`, { ...options, ...withKey(key) }));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
     if (code !== 'ERR_BODY_PARSE_FAILURE') {
@@ -63,27 +65,34 @@ export async function checkGateway(
           `The gateway at ${shown} is ${status}${away.length === 0 ? '' : ` (${away.join('; ')})`}.`,
           'Look at the checks of Redis and of the data directory, on the machine of the gateway.',
         ),
-    theirs === version
-      ? ok('gateway.version', `It has our version, ${version}.`)
-      : warning(
-          'gateway.version',
-          `It has version ${theirs ?? 'unknown'}, this command ${version}.`,
-          'Bring gateways, workers and this command to one version.',
-        ),
-    await checkAccess(url, env, options),
+    ...(theirs === undefined ? [] : [judgeVersion(theirs, version)]),
+    await checkAccess(url, key, options),
   ];
+}
+
+function judgeVersion(theirs: string, version: string): Verdict {
+  return theirs === version
+    ? ok('gateway.version', `It has our version, ${version}.`)
+    : warning(
+        'gateway.version',
+        `It has version ${theirs}, this command ${version}.`,
+        'Bring gateways, workers and this command to one version.',
+      );
+}
+
+function withKey(key: string | undefined): OptionsOfJSONResponseBody {
+  return key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } };
 }
 
 async function checkAccess(
   url: string,
-  env: Environment,
+  key: string | undefined,
   options: OptionsOfJSONResponseBody,
 ): Promise<Verdict> {
   const name = 'gateway.access';
-  const key = env.SCANMQ_API_KEY;
   const { statusCode } = await got.get(`${url}/api/v1/pools`, {
     ...options,
-    ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
+    ...withKey(key),
   });
   if (statusCode === 200)
     return ok(name, key === undefined ? 'It needs no API key from here.' : 'It takes our API key.');

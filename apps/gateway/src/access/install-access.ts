@@ -61,7 +61,7 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
 
   app.addHook('onRequest', async (request, reply) => {
     const rule = ruleOf(request.method, request.routeOptions.url);
-    if (rule.needs === 'open') return;
+    if (rule.needs === 'open') return rule.tellsMore ? await recognise(request, reply) : undefined;
     try {
       await admit(request, reply, rule);
     } catch (thrown) {
@@ -73,11 +73,7 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
         const guessed = hasProof(request);
         reply.header('www-authenticate', challengeFor(request, guessed ? 'invalid_token' : undefined));
         if (guessed) {
-          log.warn(
-            { event: 'access.refused', from: request.ip, reason: error.message, trace_id: request.traceId },
-            'a key or token was refused',
-          );
-          await access.limits.failure(request.ip).catch((limited: unknown) => {
+          await noteGuess(request, error).catch((limited: unknown) => {
             error = asAnswerable(limited);
           });
         }
@@ -90,7 +86,26 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
     return undefined;
   });
 
-  async function admit(request: FastifyRequest, reply: FastifyReply, rule: RouteRule): Promise<void> {
+  /** @throws ScanmqError `rate_limited` when there were too many. */
+  async function noteGuess(request: FastifyRequest, { message }: ScanmqError): Promise<void> {
+    log.warn(
+      { event: 'access.refused', from: request.ip, reason: message, trace_id: request.traceId },
+      'a key or token was refused',
+    );
+    await access.limits.failure(request.ip);
+  }
+
+  /** Who asks at an open route; nobody in particular where nothing good is shown, or nobody can be asked. */
+  async function recognise(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    try {
+      if (hasProof(request) || (await access.mode()) === 'local') await identify(request, reply);
+    } catch (thrown) {
+      const error = asAnswerable(thrown);
+      if (error.code === 'unauthenticated') await noteGuess(request, error).catch(() => undefined);
+    }
+  }
+
+  async function identify(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
     const { headers } = request;
     const { principal, renewedSession } = await access.identify({
       bearer: bearerOf(headers.authorization),
@@ -106,6 +121,11 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
     });
     request.principal = principal;
     if (renewedSession !== undefined) cookie.set(reply, renewedSession, access.sessionSeconds);
+    return principal;
+  }
+
+  async function admit(request: FastifyRequest, reply: FastifyReply, rule: RouteRule): Promise<void> {
+    const principal = await identify(request, reply);
     if (rule.needs !== 'open' && !may(principal, rule.needs))
       throw new ScanmqError(
         'forbidden',

@@ -6,6 +6,8 @@ export interface RouteRule {
   readonly needs: Permission | 'open';
   /** Counts as a change, and stands in the audit log; by its method when left out. */
   readonly changes?: boolean;
+  /** Of an open route: whoever shows who they are is told more. */
+  readonly tellsMore?: boolean;
 }
 
 const open: RouteRule = { needs: 'open' };
@@ -17,7 +19,7 @@ const API = '/api/v1';
 
 const RULES: Readonly<Record<string, RouteRule>> = {
   // whoever watches over the service has no key; what they tell is no secret
-  'GET /health': open,
+  'GET /health': { needs: 'open', tellsMore: true },
   'GET /health/live': open,
   'GET /health/ready': open,
   'GET /login': open,

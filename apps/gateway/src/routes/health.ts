@@ -1,14 +1,11 @@
-import { access, constants, mkdir } from 'node:fs/promises';
-import { type DependencyHealth, healthSchema, livenessSchema, readinessSchema } from '@scanmq/contract';
-import type { QueueSystem } from '@scanmq/queue';
+import { healthSchema, livenessSchema, may, readinessSchema } from '@scanmq/contract';
+import { canWork, type DependenciesDeps, lookAtDependencies, wordsOnly } from '@scanmq/processor';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as examples from '../openapi/examples/service.js';
 import { operation } from '../openapi/operation.js';
 
-export interface HealthDeps {
-  readonly queue: QueueSystem;
-  readonly dataDir: string;
+export interface HealthDeps extends DependenciesDeps {
   readonly version: string;
 }
 
@@ -61,7 +58,7 @@ export function healthRoutes(app: FastifyInstance, deps: HealthDeps): void {
       }),
     },
     async (_request, reply) => {
-      const { healthy } = await look(deps);
+      const healthy = canWork(await lookAtDependencies(deps));
       return await reply.code(healthy ? 200 : 503).send({ status: healthy ? 'ready' : 'not_ready' });
     },
   );
@@ -73,7 +70,8 @@ export function healthRoutes(app: FastifyInstance, deps: HealthDeps): void {
         operationId: 'getHealth',
         tag: 'service',
         summary: 'Look at what the service depends on',
-        description: 'Each dependency by name.',
+        description:
+          'Each dependency by name. With ages and figures for those who may read the metrics; where there are keys, everybody else is told the words only.',
         open: true,
         answers: {
           200: {
@@ -89,40 +87,17 @@ export function healthRoutes(app: FastifyInstance, deps: HealthDeps): void {
         },
       }),
     },
-    async (_request, reply) => {
-      const { healthy, dependencies } = await look(deps);
+    async ({ principal }, reply) => {
+      const dependencies = await lookAtDependencies(deps);
+      const healthy = canWork(dependencies);
+      const told = principal !== null && may(principal, 'metrics:read');
       return await reply.code(healthy ? 200 : 503).send({
         status: healthy ? 'healthy' : 'unhealthy',
-        version: deps.version,
+        ...(told ? { version: deps.version } : {}),
         redis_healthy: dependencies.redis.status === 'healthy',
-        filesystem_healthy: dependencies.filesystem.status === 'healthy',
-        dependencies,
+        filesystem_healthy: dependencies.filesystem.status !== 'unhealthy',
+        dependencies: told ? dependencies : wordsOnly(dependencies),
       });
     },
   );
-}
-
-async function look(
-  deps: HealthDeps,
-): Promise<{ healthy: boolean; dependencies: { redis: DependencyHealth; filesystem: DependencyHealth } }> {
-  const redis = await ask(async () => {
-    await deps.queue.redis.ping();
-  }, 'does not answer');
-  const filesystem = await ask(async () => {
-    await mkdir(deps.dataDir, { recursive: true });
-    await access(deps.dataDir, constants.W_OK);
-  }, 'the data directory cannot be written');
-  return {
-    healthy: redis.status === 'healthy' && filesystem.status === 'healthy',
-    dependencies: { redis, filesystem },
-  };
-}
-
-async function ask(question: () => Promise<void>, otherwise: string): Promise<DependencyHealth> {
-  try {
-    await question();
-    return { status: 'healthy' };
-  } catch {
-    return { status: 'unhealthy', detail: otherwise };
-  }
 }

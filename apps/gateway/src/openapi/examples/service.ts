@@ -8,12 +8,15 @@ export const HEALTHY: z.input<typeof healthSchema> = {
   redis_healthy: true,
   filesystem_healthy: true,
   dependencies: {
-    redis: {
+    redis: { status: 'healthy', round_trip_ms: 0.3 },
+    filesystem: { status: 'healthy', free_mb: 84_211 },
+    scanners: {
       status: 'healthy',
+      scanners: [
+        { scanner: 'nessus:scanner1', status: 'healthy', circuit: 'closed', checked_seconds_ago: 12 },
+      ],
     },
-    filesystem: {
-      status: 'healthy',
-    },
+    sweeper: { status: 'healthy', swept_seconds_ago: 41 },
   },
 };
 
@@ -23,7 +26,9 @@ export const REDIS_AWAY: z.input<typeof healthSchema> = {
   filesystem_healthy: true,
   dependencies: {
     redis: { status: 'unhealthy', detail: 'does not answer' },
-    filesystem: { status: 'healthy' },
+    filesystem: { status: 'healthy', free_mb: 84_211 },
+    scanners: { status: 'unknown' },
+    sweeper: { status: 'unknown' },
   },
 };
 
