@@ -1,7 +1,7 @@
 import type { Access } from '@scanmq/access';
 import type { Settings } from '@scanmq/config';
 import { LIMITS } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Tracing } from '@scanmq/observability';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { auditOf, installAccess, principalOf } from './access/install-access.js';
 import { createServices } from './access/services.js';
@@ -17,6 +17,7 @@ import { installErrors } from './plugins/errors.js';
 import { installHostGuard, isLoopback } from './plugins/host-guard.js';
 import { installRequestMetrics } from './plugins/request-metrics.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
+import { installTraces } from './plugins/traces.js';
 import { type RestDeps, restRoutes } from './rest.js';
 import { type Dashboard, installDashboard } from './routes/dashboard.js';
 import { documentationPages } from './routes/documentation.js';
@@ -25,6 +26,7 @@ export interface AppDeps extends RestDeps {
   readonly access: Access;
   readonly settings: Settings;
   readonly log: Logger;
+  readonly tracing: Tracing;
 }
 
 /** Puts the HTTP application together; starting it is `server.ts`. */
@@ -41,6 +43,7 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: 'idle',
   });
+  installTraces(app, deps.tracing);
   installErrors(app);
   installRequestMetrics(app, deps.metrics);
   installSecurityHeaders(app, settings.publicUrl);

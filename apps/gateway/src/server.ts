@@ -2,7 +2,7 @@ import { type Access, checkBinding, openAccess } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
-import { type Logger, openMetrics } from '@scanmq/observability';
+import { type Logger, openMetrics, startTracing } from '@scanmq/observability';
 import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
@@ -44,7 +44,20 @@ const REDIS_WAIT_MS = 30_000;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, env, log, version } = options;
-  const core = await openServiceCore({ settings, env, log, role: 'gateway', redisWaitMs: REDIS_WAIT_MS });
+  const tracing = await startTracing({
+    settings: settings.tracing,
+    program: 'scanmq-gateway',
+    version,
+    onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
+  });
+  const core = await openServiceCore({
+    settings,
+    env,
+    log,
+    role: 'gateway',
+    tracing,
+    redisWaitMs: REDIS_WAIT_MS,
+  });
   const { queue, registry, monitor } = core;
   const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {
     await core.close();
@@ -105,6 +118,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     registry,
     keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
     metrics,
+    tracing,
     version,
     log,
   });
@@ -127,6 +141,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await store.close();
     await access.close();
     await core.close();
+    await tracing.close();
   }
   try {
     const url = await app.listen({ host: settings.host, port: settings.port });

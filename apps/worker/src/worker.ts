@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { accessKeys } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
-import { type Logger, openMetrics } from '@scanmq/observability';
+import { type Logger, openMetrics, startTracing } from '@scanmq/observability';
 import {
   configuredShapes,
   createAdmission,
@@ -47,7 +47,20 @@ const REDIS_WAIT_MS = 60_000;
 export async function startWorkerProcess(options: WorkerProcessOptions): Promise<WorkerProcess> {
   const { settings, env } = options;
   const log = options.log.child({ worker: randomUUID().slice(0, 8) });
-  const core = await openServiceCore({ settings, env, log, role: 'worker', redisWaitMs: REDIS_WAIT_MS });
+  const tracing = await startTracing({
+    settings: settings.tracing,
+    program: 'scanmq-worker',
+    version: options.version,
+    onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
+  });
+  const core = await openServiceCore({
+    settings,
+    env,
+    log,
+    role: 'worker',
+    tracing,
+    redisWaitMs: REDIS_WAIT_MS,
+  });
   const { queue, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
   const metrics = await openMetrics('worker');
@@ -59,6 +72,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     settings,
     policy,
     meter: metrics,
+    tracing,
     admission,
     applyLimits: () => core.applyLimits(),
     suspect: (instanceKey) => monitor.suspect(instanceKey),
@@ -121,7 +135,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     housekeepingIntervalMs: settings.housekeepingIntervalMs,
     runSchedule: (job, token) =>
       runScheduleJob(
-        { queue, registry, monitor, policy, meter: metrics, log, now: () => new Date() },
+        { queue, registry, monitor, policy, meter: metrics, tracing, log, now: () => new Date() },
         job,
         token,
       ),
@@ -149,6 +163,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     const handedOver = await workers.close();
     await admission.close();
     await core.close();
+    await tracing.close();
     return handedOver;
   }
 

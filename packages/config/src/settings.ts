@@ -3,7 +3,7 @@ import type { InputIssue } from '@scanmq/contract';
 import type { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { givenTwice, withSecretFiles } from './secret-files.js';
-import type { Environment, OidcSettings, Settings } from './types.js';
+import type { Environment, OidcSettings, Settings, TracingSettings } from './types.js';
 import { VARIABLES, type VariableName } from './variables.js';
 
 type Value<N extends VariableName> = z.output<(typeof VARIABLES)[N]['schema']>;
@@ -149,6 +149,14 @@ export function readSettings(given: Environment): Settings {
     credentialsKeysPrevious: optional('CREDENTIALS_KEY_PREVIOUS') ?? [],
     credentialsFile: optional('CREDENTIALS_FILE'),
     credentialsDir: optional('CREDENTIALS_DIR'),
+    tracing: value('OTEL_SDK_DISABLED')
+      ? undefined
+      : tracingOf({
+          exporter: optional('OTEL_TRACES_EXPORTER'),
+          endpoint: optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
+          tracesEndpoint: optional('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),
+          serviceName: optional('OTEL_SERVICE_NAME'),
+        }),
     logLevel: value('LOG_LEVEL'),
     maxConcurrentScans: value('MAX_CONCURRENT_SCANS'),
   };
@@ -160,4 +168,21 @@ function oidcOf(
   make: (issuer: string, audience: string) => OidcSettings,
 ): OidcSettings | undefined {
   return issuer === undefined || audience === undefined ? undefined : make(issuer, audience);
+}
+
+/** Of the specification of OpenTelemetry, where the exporter is asked for without saying where. */
+const OTLP_DEFAULT = 'http://localhost:4318';
+
+function tracingOf(given: {
+  readonly exporter: 'otlp' | 'none' | undefined;
+  readonly endpoint: string | undefined;
+  readonly tracesEndpoint: string | undefined;
+  readonly serviceName: string | undefined;
+}): TracingSettings | undefined {
+  const { exporter, tracesEndpoint, serviceName } = given;
+  const endpoint = given.endpoint ?? (exporter === 'otlp' ? OTLP_DEFAULT : undefined);
+  if (exporter === 'none') return undefined;
+  if (tracesEndpoint !== undefined) return { url: tracesEndpoint, serviceName };
+  if (endpoint === undefined) return undefined;
+  return { url: `${endpoint.replace(/\/+$/, '')}/v1/traces`, serviceName };
 }

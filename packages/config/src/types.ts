@@ -209,5 +209,14 @@ export interface Settings {
   readonly credentialsDir: string | undefined;
   /** Limit of an instance that names none. */
   readonly maxConcurrentScans: number;
+  /** Undefined = nothing is traced. */
+  readonly tracing: TracingSettings | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+}
+
+export interface TracingSettings {
+  /** Where spans are sent to. */
+  readonly url: string;
+  /** The program's own name when undefined. */
+  readonly serviceName: string | undefined;
 }

@@ -166,6 +166,13 @@ const roleMap = z.string().transform((text, ctx): ReadonlyMap<string, Role> => {
 const path = z.string().transform((text) => resolve(text));
 const anyText = z.string();
 
+const otlpUrl = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+    'expected http:// or https://',
+  );
+
 const define = <S extends z.ZodType>(
   group: string,
   schema: S,
@@ -607,6 +614,43 @@ export const VARIABLES = {
     duration('hours', HOUR_MS, KEPT),
     '72',
     'A webhook that has only failed for so long is disabled',
+  ),
+
+  OTEL_EXPORTER_OTLP_ENDPOINT: define(
+    'Traces',
+    otlpUrl,
+    undefined,
+    'Collector of OpenTelemetry (OTLP over HTTP), for example http://127.0.0.1:4318; without one nothing is traced. The other OTEL_* variables of exporter, sampler and resource hold as well',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: define(
+    'Traces',
+    otlpUrl,
+    undefined,
+    'The same with the whole path, such as /v1/traces',
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: define(
+    'Traces',
+    z.enum(['http/json', 'http/protobuf'], 'expected http/json or http/protobuf; grpc is not spoken'),
+    'http/json',
+    'http/json or http/protobuf, sent as JSON either way',
+  ),
+  OTEL_TRACES_EXPORTER: define(
+    'Traces',
+    z.enum(['otlp', 'none'], 'expected otlp or none'),
+    undefined,
+    'otlp or none; otlp as soon as there is a collector',
+  ),
+  OTEL_SDK_DISABLED: define(
+    'Traces',
+    z.string().transform((text) => text.toLowerCase() === 'true'),
+    'false',
+    'true = nothing is traced',
+  ),
+  OTEL_SERVICE_NAME: define(
+    'Traces',
+    anyText,
+    undefined,
+    'Name of the service; scanmq-gateway and scanmq-worker by default',
   ),
 
   LOG_LEVEL: define(

@@ -106,6 +106,8 @@ export type Imported = z.infer<typeof importedSchema>;
 export const taskRecordSchema = z.object({
   task_id: taskIdSchema,
   trace_id: z.string(),
+  /** W3C `traceparent` of the submission, which the spans of all runs hang from; null where nothing was traced. */
+  trace_parent: z.string().nullable().default(null),
   /** Counts every change of the record. */
   revision: z.number().int(),
   state: taskStateSchema,

@@ -1,3 +1,4 @@
+export { type EventLevel, type EventName, LOG_EVENTS, type LogEvent } from './events.js';
 export {
   type CounterName,
   type GaugeName,
@@ -11,3 +12,12 @@ export { addSecret, createLogger, type Logger, type LoggerOptions } from './logg
 export { type Meter, type Metrics, NO_METER, type SetGauge } from './meter.js';
 export { openMetrics } from './open-metrics.js';
 export { hideValues } from './secret-values.js';
+export { startTracing, type TracingOptions } from './start-tracing.js';
+export {
+  NO_TRACING,
+  type OpenSpan,
+  parentOfTask,
+  type SpanFacts,
+  type Tracing,
+  traceIdOf,
+} from './tracing.js';

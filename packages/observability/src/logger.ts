@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
-import { prettyFactory } from 'pino-pretty';
+import type { prettyFactory } from 'pino-pretty';
 import { describeErrors } from './describe-error.js';
 import { hideFields } from './secret-fields.js';
 import { createSecretValues, type SecretValues } from './secret-values.js';
@@ -29,7 +30,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const target = options.destination ?? process.stderr;
   const readable = options.pretty ?? (options.destination === undefined && process.stderr.isTTY === true);
   const layOut = readable
-    ? prettyFactory({ colorize: options.destination === undefined, ignore: 'pid,hostname' })
+    ? loadPretty()({ colorize: options.destination === undefined, ignore: 'pid,hostname' })
     : (line: string) => line;
   const logger = pino(
     {
@@ -49,6 +50,14 @@ export function createLogger(options: LoggerOptions): Logger {
     return child.call(this, describeFields(bindings), childOptions);
   } as Logger['child'];
   return Object.assign(logger, { [SECRETS]: secrets });
+}
+
+/** Not loaded by a program whose log nobody reads while it is written. */
+function loadPretty(): typeof prettyFactory {
+  const pretty = createRequire(import.meta.url)('pino-pretty') as {
+    readonly prettyFactory: typeof prettyFactory;
+  };
+  return pretty.prettyFactory;
 }
 
 function describeFields(fields: object): Record<string, unknown> {

@@ -55,13 +55,14 @@ export async function cleanScanner(deps: CleanDeps, task: TaskRecord): Promise<v
         {
           event: 'scan.deleted',
           task_id: task.task_id,
+          trace_id: task.trace_id,
           nessus_scan_id: deleted.nessus_scan_id,
         },
         'scan deleted on the scanner',
       );
   } catch (error) {
     deps.log.warn(
-      { event: 'scan.delete_failed', task_id: task.task_id, err: error },
+      { event: 'scan.delete_failed', task_id: task.task_id, trace_id: task.trace_id, err: error },
       'a scan could not be deleted on the scanner; it is tried again later',
     );
   }

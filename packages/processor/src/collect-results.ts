@@ -27,7 +27,7 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
   await mkdir(directory, { recursive: true });
   for (let tries = 1; ; tries += 1) {
     try {
-      const { bytes, sha256 } = await exportToDisk(ctx, scanId, directory);
+      const { bytes, sha256 } = await ctx.phase('scan.export', () => exportToDisk(ctx, scanId, directory));
       const result = await readResults(ctx, {
         // of an import only the export itself tells what was asked
         scanType: ctx.task.imported ? undefined : ctx.task.scan_type,

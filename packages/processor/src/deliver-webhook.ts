@@ -7,7 +7,7 @@ import type { WebhookSender } from '@scanmq/webhooks';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
 export interface DeliverDeps {
-  readonly queue: Pick<QueueSystem, 'webhooks' | 'webhookDeliveries'>;
+  readonly queue: Pick<QueueSystem, 'webhooks' | 'webhookDeliveries' | 'tasks'>;
   readonly sender: WebhookSender;
   readonly settings: Pick<Settings, 'webhookRetryMs' | 'webhookDisableMs'>;
   readonly log: Logger;
@@ -88,7 +88,9 @@ export function createWebhookDeliverer(deps: DeliverDeps): WebhookDeliverer {
     const about = {
       webhook_id: delivery.webhook_id,
       delivery_id: delivery.delivery_id,
-      task_id: delivery.task_id,
+      ...(delivery.task_id === null
+        ? {}
+        : { task_id: delivery.task_id, trace_id: (await queue.tasks.find(delivery.task_id))?.trace_id }),
       status_code: result.status_code,
       error: result.error,
     };
@@ -96,7 +98,7 @@ export function createWebhookDeliverer(deps: DeliverDeps): WebhookDeliverer {
     else if (outcome.outcome === 'retry') log.info({ event: 'webhook.retry', ...about }, 'tried again later');
     else log.warn({ event: 'webhook.given_up', ...about }, 'a delivery is given up');
     if (answer === 'disabled')
-      log.warn({ event: 'webhook.disabled', ...about }, 'a webhook is disabled after long failure');
+      log.error({ event: 'webhook.disabled', ...about }, 'a webhook is disabled after long failure');
     return answer;
   }
 

@@ -96,6 +96,7 @@ async function followFolder(
           instance: instance.instanceKey,
           scan_id: scan.scanId,
           task_id: task.task_id,
+          trace_id: task.trace_id,
         },
         'a finished scan of a followed folder is collected',
       );

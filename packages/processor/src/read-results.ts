@@ -9,7 +9,9 @@ export async function readResults(ctx: RunContext, facts: ScanFacts): Promise<In
   const { settings, meter } = ctx.deps;
   const taskDir = taskDirectory(settings.dataDir, ctx.task.task_id);
   const begunMs = performance.now();
-  const result = await ingestExport({ memoryMb: settings.resultsMemoryMb, taskDir, ...facts });
+  const result = await ctx.phase('results.ingest', () =>
+    ingestExport({ memoryMb: settings.resultsMemoryMb, taskDir, ...facts }),
+  );
   meter.observe('scanmq_parse_duration_seconds', {}, (performance.now() - begunMs) / 1_000);
   meter.count('scanmq_parsed_bytes_total', {}, (await stat(join(taskDir, FILES.raw))).size);
   return result;

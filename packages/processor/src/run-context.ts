@@ -6,7 +6,7 @@ import {
   ScannerError,
   type TaskRecord,
 } from '@scanmq/contract';
-import type { Logger, Meter } from '@scanmq/observability';
+import type { Logger, Meter, SpanFacts, Tracing } from '@scanmq/observability';
 import type { QueueSystem, TaskChange } from '@scanmq/queue';
 import type { HostState, Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
 import { sleep } from './interruption.js';
@@ -31,6 +31,7 @@ export interface ProcessorDeps {
   readonly settings: ProcessorSettings;
   readonly policy: TargetPolicy;
   readonly meter: Meter;
+  readonly tracing: Tracing;
   /** Told whenever somebody who waits may be served. */
   readonly admission: { request(): void };
   /** Brings the limits of the queues in line with what runs; called when a task of an instance's own queue begins or ends. */
@@ -62,6 +63,10 @@ export interface RunContext {
   update(change: TaskChange): Promise<void>;
   /** Publishes progress (0–100, never falling), the scanner's own word and how far each host is, on change only. */
   report(progressPercent: number, scannerStatus: string, hosts?: readonly HostState[]): Promise<void>;
+  /** A span of the task around some work that does not last as long as a scan. */
+  phase<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** A span of the task that tells of one moment. @param code of an error. */
+  mark(name: string, facts?: SpanFacts, code?: string): void;
   /** Waits until the next look is due, or somebody wants something else of the task. */
   nap(ms: number): Promise<void>;
   /**
@@ -74,6 +79,22 @@ export interface RunContext {
 /** A scan that was launched is waited for longer than one that was not: giving it up wastes up to a day. */
 const LAUNCHED_PATIENCE = 6;
 const LONGEST_PAUSE_MS = 30_000;
+
+/** Calls of a scanner, as logs and traces name them. */
+export type ScannerCall =
+  | 'readiness'
+  | 'find'
+  | 'create'
+  | 'launch'
+  | 'status'
+  | 'pause'
+  | 'resume'
+  | 'stop'
+  | 'export'
+  | 'export status'
+  | 'download';
+/** Repeated as long as something lasts: as spans they would be thousands. */
+const LOOKS: ReadonlySet<ScannerCall> = new Set(['readiness', 'status', 'export status']);
 
 /**
  * True for a scanner that is away for now. A name that does not exist is a mistake, not an outage. A login that is
@@ -91,7 +112,22 @@ function isOutage(error: unknown, launched: boolean): error is ScannerError {
  * the scanner for as long as the settings allow.
  * @throws whatever ends it: another kind of error, the same after the patience is over, an interruption.
  */
-export async function patiently<T>(ctx: RunContext, what: string, operation: () => Promise<T>): Promise<T> {
+export async function patiently<T>(
+  ctx: RunContext,
+  what: ScannerCall,
+  operation: () => Promise<T>,
+): Promise<T> {
+  const work = async () => await persistently(ctx, what, operation);
+  return LOOKS.has(what)
+    ? await work()
+    : await ctx.deps.tracing.childSpan(
+        `scanner ${what}`,
+        { 'scanmq.scanner': ctx.scanner.instanceKey },
+        work,
+      );
+}
+
+async function persistently<T>(ctx: RunContext, what: ScannerCall, operation: () => Promise<T>): Promise<T> {
   const { scannerOutageMs, pollIntervalMs } = ctx.deps.settings;
   const launched = ctx.checkpoint().launch_intent !== undefined;
   const patienceMs = launched ? scannerOutageMs * LAUNCHED_PATIENCE : scannerOutageMs;

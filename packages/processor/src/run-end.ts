@@ -69,6 +69,7 @@ async function handOver({ deps, job, token, task, runToken, ctx }: Run): Promise
   );
   if (job.opts.priority) await job.changePriority({ priority: 0 });
   await job.moveToWait(token);
+  ctx.mark('task.handed_over');
   deps.meter.count('scanmq_handoffs_total', { reason: 'shutdown' });
   ctx.log.info({ event: 'run.handed_over' }, 'job handed over');
   throw new WaitingError();
@@ -83,7 +84,7 @@ async function stopAndEnd(run: Run, kind: 'cancel' | 'deadline'): Promise<ScanJo
   let results: TaskChange = {};
   try {
     // beyond the end of the run, but not beyond our lock
-    stop = await stopScan(run.contextWith(interrupts.final));
+    stop = await ctx.phase('scan.stop', () => stopScan(run.contextWith(interrupts.final)));
     how = HOW_IT_STOPPED[stop];
     if (stop === 'stopped' && (kind === 'deadline' || requested?.keep_results))
       results = await keepPartialResults(run);
@@ -94,6 +95,7 @@ async function stopAndEnd(run: Run, kind: 'cancel' | 'deadline'): Promise<ScanJo
     ctx.log.warn({ event: 'scan.stop_failed', err: error }, 'the scan could not be stopped on the scanner');
   }
   if (kind === 'cancel') {
+    ctx.mark('task.cancelled');
     await ctx.note(`Asked to cancel; ${how}.`);
     await end(run, 'cancelled', stop, {
       ...results,
@@ -104,13 +106,14 @@ async function stopAndEnd(run: Run, kind: 'cancel' | 'deadline'): Promise<ScanJo
   }
   const message = timeoutMessage(task, how);
   const error = new ScanmqError('timeout', message);
+  ctx.mark('task.timeout', {}, 'timeout');
   await ctx.note(message, 'timeout');
   await end(run, 'timeout', stop, {
     ...results,
     error: { code: 'timeout', message, retryable: false },
     failures: await failuresWith(run, error),
   });
-  ctx.log.warn({ event: 'task.timeout', how }, 'task timed out');
+  ctx.log.error({ event: 'task.timeout', how }, 'task timed out');
   throw new UnrecoverableError(`timeout: ${message}`);
 }
 
@@ -160,6 +163,7 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
     { event: again ? 'attempt.failed' : 'task.failed', code: error.code, attempt, err: error },
     again ? 'attempt failed, another follows' : 'task failed',
   );
+  ctx.mark(again ? 'attempt.failed' : 'task.failed', {}, error.code);
   await ctx.note(`${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`, error.code);
   if (again) {
     const next = await planNextAttempt(run, error);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createScheduleSchema, type Overlap } from '@scanmq/contract';
-import { createLogger, NO_METER } from '@scanmq/observability';
+import { createLogger, NO_METER, NO_TRACING } from '@scanmq/observability';
 import { type DueRun, openQueueSystem, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
 import { Worker } from 'bullmq';
@@ -77,6 +77,7 @@ beforeEach(async () => {
     monitor: { ensureKnown: async () => undefined },
     policy: denying('203.0.113.0/24'),
     meter: NO_METER,
+    tracing: NO_TRACING,
     log: createLogger({
       name: 'test',
       level: 'info',

@@ -8,13 +8,14 @@ import {
   type TaskRecord,
   toScanmqError,
 } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Tracing } from '@scanmq/observability';
 import { type DueRun, dueRun, scheduleRunKey } from '@scanmq/queue';
 import { DelayedError, type Job } from 'bullmq';
 import { type AcceptDeps, acceptScan } from './accept-scan.js';
 
 export interface ScheduleDeps extends AcceptDeps {
   readonly log: Logger;
+  readonly tracing: Tracing;
   readonly now: () => Date;
 }
 
@@ -84,7 +85,7 @@ export async function runSchedule(
     case 'begun': {
       if (submitted !== undefined) {
         const task = await queue.tasks.get(submitted);
-        return await note(deps, run, { outcome: 'submitted', at: task.created_at, task_id: task.task_id });
+        return await noteSubmitted(deps, run, task);
       }
       if (begun === 'begun') return await decide(deps, run, lastAttempt);
       await queue.schedules.disarm(scheduleId);
@@ -105,26 +106,33 @@ async function decide(deps: ScheduleDeps, run: DueRun, lastAttempt: boolean): Pr
     return await note(deps, run, { outcome: 'skipped', at, reason });
   }
   try {
-    const { task } = await acceptScan(
-      deps,
-      { ...schedule.request, idempotency_key: scheduleRunKey(run) },
-      {
-        principal: schedule.principal,
-        scheduleId: schedule.schedule_id,
-        idempotencyTtlMs: REMEMBERED_MS,
-        targetScope: schedule.scopes?.targets ?? null,
-      },
-      async ({ pool }) => {
-        // what the key might do that made the schedule, its runs may, and no more
-        if (schedule.scopes) checkSubmission({ scopes: schedule.scopes }, { ...schedule, pool }, deps.now());
-        if (before && schedule.overlap === 'replace') await replace(deps, before, schedule);
-      },
+    const { task } = await deps.tracing.span(
+      'schedule.run',
+      { 'scanmq.schedule_id': run.scheduleId },
+      () =>
+        acceptScan(
+          deps,
+          { ...schedule.request, idempotency_key: scheduleRunKey(run) },
+          {
+            principal: schedule.principal,
+            scheduleId: schedule.schedule_id,
+            idempotencyTtlMs: REMEMBERED_MS,
+            targetScope: schedule.scopes?.targets ?? null,
+          },
+          async ({ pool }) => {
+            // what the key might do that made the schedule, its runs may, and no more
+            if (schedule.scopes)
+              checkSubmission({ scopes: schedule.scopes }, { ...schedule, pool }, deps.now());
+            if (before && schedule.overlap === 'replace') await replace(deps, before, schedule);
+          },
+        ),
+      { kind: 'consumer' },
     );
-    return await note(deps, run, { outcome: 'submitted', at: task.created_at, task_id: task.task_id });
+    return await noteSubmitted(deps, run, task);
   } catch (error) {
     if (!lastAttempt && !isDecision(error)) throw error;
     const { code, message } = toScanmqError(error);
-    return await note(deps, run, { outcome: 'refused', at, code, message }, error);
+    return await note(deps, run, { outcome: 'refused', at, code, message }, { error });
   }
 }
 
@@ -156,18 +164,27 @@ async function replace({ queue }: ScheduleDeps, before: TaskRecord, schedule: Sc
   }
 }
 
+async function noteSubmitted(deps: ScheduleDeps, run: DueRun, task: TaskRecord): Promise<ScheduleOutcome> {
+  return await note(
+    deps,
+    run,
+    { outcome: 'submitted', at: task.created_at, task_id: task.task_id },
+    { traceId: task.trace_id },
+  );
+}
+
 async function note(
   { queue, log }: ScheduleDeps,
   run: DueRun,
   outcome: ScheduleOutcome,
-  error?: unknown,
+  { error, traceId }: { readonly error?: unknown; readonly traceId?: string } = {},
 ): Promise<ScheduleOutcome> {
   await queue.scheduleRuns.note(run, outcome);
   const about = { schedule_id: run.scheduleId, due: new Date(run.dueMs).toISOString() };
   switch (outcome.outcome) {
     case 'submitted':
       log.info(
-        { event: 'schedule.submitted', ...about, task_id: outcome.task_id },
+        { event: 'schedule.submitted', ...about, task_id: outcome.task_id, trace_id: traceId },
         'a scan of a schedule is submitted',
       );
       break;

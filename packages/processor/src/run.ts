@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoint, type InstanceKey, ScanmqError, type TaskRecord } from '@scanmq/contract';
 import type { IngestResult } from '@scanmq/findings';
+import { parentOfTask } from '@scanmq/observability';
 import {
   nextGeneration,
   type ScanJobData,
@@ -87,6 +88,12 @@ export async function openRun(input: RunInput): Promise<Run> {
     () => interrupts.interrupt('deadline'),
     Math.max(0, Date.parse(deadlineAt) - Date.now()),
   );
+  const parent = parentOfTask(task);
+  const facts = {
+    'scanmq.task_id': task.task_id,
+    'scanmq.attempt': job.attemptsMade + 1,
+    'scanmq.scanner': instanceKey,
+  };
   const contextWith = (signal: AbortSignal): RunContext => ({
     deps,
     task,
@@ -119,6 +126,9 @@ export async function openRun(input: RunInput): Promise<Run> {
         await job.updateProgress({ percent: progress, scanner_status: status, instance: instanceKey });
     },
     update: async (change) => await tasks.update(task.task_id, change, { runToken }),
+    phase: (name, work) => deps.tracing.span(name, facts, work, { under: parent }),
+    mark: (name, more = {}, code) =>
+      deps.tracing.begin(name, { ...facts, ...more }, { under: parent }).end(code),
     nap: (ms) => interrupts.nap(ms, signal),
     note: async (line, code) => {
       await job.log(`${deps.now().toISOString()} ${line}`);
@@ -140,7 +150,7 @@ export async function openRun(input: RunInput): Promise<Run> {
 
 /** The steps, one after the other. @throws whatever ends the run early; `endRun` decides what that means. */
 export async function performRun(run: Run): Promise<ScanJobOutcome> {
-  const { deps, job, task, ctx, crashes, runToken } = run;
+  const { deps, job, task, ctx, crashes } = run;
   ctx.log.info({ event: 'run.begun', attempt: job.attemptsMade + 1, crashes }, 'run begun');
   if (crashes > 0) {
     deps.meter.count('scanmq_handoffs_total', { reason: 'crash' });
@@ -159,6 +169,16 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
     throw new Interruption('deadline');
   const { summary, ...verdict } = task.imported ? await collectImport(ctx, task.imported) : await scan(ctx);
   await ctx.note(`Stored: ${summary.total_findings} findings on ${summary.hosts_scanned} hosts.`);
+  await ctx.phase('task.finish', () => finish(run, summary, verdict));
+  ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
+  return { outcome: 'completed', total_findings: summary.total_findings };
+}
+
+async function finish(
+  { deps, task, runToken, startedAt }: Run,
+  summary: IngestResult['summary'],
+  verdict: Omit<IngestResult, 'summary'>,
+): Promise<void> {
   await noteCleanup(deps, task, 'completed');
   const finished = await deps.queue.tasks.transition(
     task.task_id,
@@ -177,9 +197,7 @@ export async function performRun(run: Run): Promise<ScanJobOutcome> {
   await releaseAll(deps, finished);
   await cleanUp(deps, finished);
   if (!task.imported)
-    await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(run.startedAt));
-  ctx.log.info({ event: 'task.completed', findings: summary.total_findings }, 'task completed');
-  return { outcome: 'completed', total_findings: summary.total_findings };
+    await deps.queue.rememberDuration(task.scanner_pool, deps.now().getTime() - Date.parse(startedAt));
 }
 
 /** What the record says of results. */
@@ -198,8 +216,8 @@ export function resultsOf(
 
 /** Find or create → launch → watch → export → ingest. */
 async function scan(ctx: RunContext): Promise<IngestResult> {
-  const scanId = await findOrCreateScan(ctx);
-  await launchScan(ctx, scanId);
+  const scanId = await ctx.phase('scan.create', () => findOrCreateScan(ctx));
+  await ctx.phase('scan.launch', () => launchScan(ctx, scanId));
   await watchScan(ctx, scanId);
   return await collectResults(ctx, scanId);
 }

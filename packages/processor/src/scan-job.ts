@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isTerminal, type ScanmqError, type TaskRecord } from '@scanmq/contract';
+import { parentOfTask } from '@scanmq/observability';
 import {
   cancelMessage,
   mayHaveScan,
@@ -95,6 +96,7 @@ async function runTask(
   interrupts: Interrupts,
 ): Promise<ScanJobOutcome> {
   const { tasks } = deps.queue;
+  const takenMs = Date.now();
   let task = await tasks.find(job.data.task_id);
   if (!task) throw new UnrecoverableError('internal: the record of this task is gone');
   if (isTerminal(task.state)) {
@@ -130,6 +132,20 @@ async function runTask(
     instanceKey,
     crashes: begun.crashes,
   });
+  // told when it is known: a task that only looks whether it is its turn, perhaps every minute of a day, is no span
+  deps.tracing
+    .begin(
+      'task.begin',
+      {
+        'scanmq.task_id': task.task_id,
+        'scanmq.attempt': job.attemptsMade + 1,
+        'scanmq.scanner': instanceKey,
+        'scanmq.crashes': begun.crashes,
+        'scanmq.waited_ms': Math.max(0, takenMs - Date.parse(task.created_at)),
+      },
+      { under: parentOfTask(task), kind: 'consumer', startMs: takenMs },
+    )
+    .end();
   try {
     return await performRun(run);
   } catch (thrown) {
@@ -238,12 +254,20 @@ async function endUnassigned(
     {
       event: again ? 'attempt.failed' : 'task.failed',
       task_id: task.task_id,
+      trace_id: task.trace_id,
       code: error.code,
       attempt,
       err: error,
     },
     again ? 'no scanner took the task, another attempt follows' : 'no scanner can take the task',
   );
+  deps.tracing
+    .begin(
+      again ? 'attempt.failed' : 'task.failed',
+      { 'scanmq.task_id': task.task_id, 'scanmq.attempt': attempt },
+      { under: parentOfTask(task) },
+    )
+    .end(error.code);
   const line = `${again ? 'Attempt failed' : 'Failed'}: ${error.code}: ${error.message}`;
   await job.log(`${deps.now().toISOString()} ${line}`);
   const news: readonly TaskNews[] = [{ type: 'log', message: line, code: error.code }];

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Environment, type Settings, watchScannersConfig } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
-import type { Logger } from '@scanmq/observability';
+import type { Logger, Tracing } from '@scanmq/observability';
 import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/queue';
 import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
 import { lookAtFleet, poolShapes } from './fleet.js';
@@ -14,6 +14,7 @@ export interface ServiceCoreOptions {
   readonly env: Environment;
   readonly log: Logger;
   readonly role: ConnectionRole;
+  readonly tracing: Tracing;
   /** How long to wait for Redis at the start. */
   readonly redisWaitMs: number;
 }
@@ -37,7 +38,7 @@ const OFFER_INTERVAL_MS = 30_000;
 
 /** @throws ConfigError; ScanmqError `unavailable` when Redis does not answer, or would lose jobs. */
 export async function openServiceCore(options: ServiceCoreOptions): Promise<ServiceCore> {
-  const { settings, env, log, role } = options;
+  const { settings, env, log, role, tracing } = options;
   const listeners: (() => Promise<void> | void)[] = [];
 
   const scanners = await watchScannersConfig(settings, env, {
@@ -64,6 +65,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
   const queue = await openQueueSystem({
     settings,
     role,
+    tracing,
     ...(local ? { localCredentials: local } : {}),
     connectWaitMs: options.redisWaitMs,
     onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),

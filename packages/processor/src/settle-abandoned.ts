@@ -44,6 +44,7 @@ export async function settleAbandoned(deps: SettleDeps): Promise<SettleReport> {
 /** Stops the scan. @returns true when it runs no more. */
 async function settle({ queue, registry, log }: SettleDeps, scan: AbandonedScan): Promise<boolean> {
   const signal = AbortSignal.timeout(ASK_MS);
+  const trace_id = (await queue.tasks.find(scan.task_id))?.trace_id;
   if (registry.instance(scan.instance_key)) {
     const scanner = registry.scanner(scan.instance_key);
     try {
@@ -57,7 +58,7 @@ async function settle({ queue, registry, log }: SettleDeps, scan: AbandonedScan)
       }
     } catch (error) {
       log.debug(
-        { event: 'abandoned.waits', task_id: scan.task_id, err: error },
+        { event: 'abandoned.waits', task_id: scan.task_id, trace_id, err: error },
         'the scanner cannot be asked yet',
       );
       return false;
@@ -68,6 +69,7 @@ async function settle({ queue, registry, log }: SettleDeps, scan: AbandonedScan)
     {
       event: 'abandoned.settled',
       task_id: scan.task_id,
+      trace_id,
       instance: scan.instance_key,
       nessus_scan_id: scan.scan_id,
     },
@@ -94,7 +96,13 @@ async function findOrphans(
     if (!task || !isOrphan(task, marker.generation, instanceKey)) continue;
     found.push(task.task_id);
     log.warn(
-      { event: 'scan.orphan', task_id: task.task_id, instance: instanceKey, nessus_scan_id: scan.scanId },
+      {
+        event: 'scan.orphan',
+        task_id: task.task_id,
+        trace_id: task.trace_id,
+        instance: instanceKey,
+        nessus_scan_id: scan.scanId,
+      },
       'a scan of ours runs without anybody following it; it is stopped',
     );
     await queue.bindings.abandon({

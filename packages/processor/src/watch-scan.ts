@@ -25,6 +25,7 @@ export async function watchScan(ctx: RunContext, scanId: number): Promise<void> 
     if (run && statusClass === 'terminal') {
       if (status !== 'completed') throw endedEarly(ctx, status);
       await ctx.save({ ended_as: status });
+      ctx.mark('scan.ended');
       await ctx.note(`Scan ${scanId} completed on the scanner.`);
       return;
     }

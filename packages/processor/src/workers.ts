@@ -123,10 +123,15 @@ export async function startScanWorkers(options: ScanWorkersOptions): Promise<Sca
     });
     worker.on('stalled', (taskId) => {
       meter.count('scanmq_stalls_total', {});
-      log.warn(
-        { event: 'job.stalled', task_id: taskId },
-        'a worker died with this job; it goes on here or elsewhere',
-      );
+      void queue.tasks
+        .find(taskId)
+        .catch(() => undefined)
+        .then((task) =>
+          log.warn(
+            { event: 'job.stalled', task_id: taskId, trace_id: task?.trace_id },
+            'a worker died with this job; it goes on here or elsewhere',
+          ),
+        );
     });
     workers.set(name, worker);
   }

@@ -56,6 +56,7 @@ export function newTask(facts: NewTask): TaskRecord {
     failures: [],
     abandoned_scans: [],
     partial_results: false,
+    trace_parent: null,
     // decided in the moment of creation
     fair_round: 0,
     effective_priority: null,

@@ -10,6 +10,7 @@ import type {
   TaskRecord,
   TaskState,
 } from '@scanmq/contract';
+import type { Telemetry } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { type Bindings, createBindings } from './binding.js';
 import { type ConnectionRole, checkRedisSettings, connectRedis } from './connection.js';
@@ -85,6 +86,8 @@ export interface QueueSystemOptions {
   readonly connectWaitMs: number;
   /** Credentials that this process has itself; of workers only. */
   readonly localCredentials?: LocalCredentials;
+  /** Spans of the queues, and which one runs now; nothing is traced when left out. */
+  readonly tracing?: { readonly on: boolean; current(): string | undefined };
   readonly now?: () => Date;
 }
 
@@ -190,6 +193,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     onFileError: (taskId, error) => onError(`task.json of ${taskId}`, error),
   });
   const queues = createQueues({
+    telemetry: options.tracing?.on ? await openTelemetry() : undefined,
     redis,
     prefix: settings.queuePrefix,
     maxAttempts: settings.maxAttempts,
@@ -215,6 +219,12 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const listenEvents = shared<ChangeMessage>((onMessage) =>
     listen(redis, keys.changes, changeMessageSchema, onMessage, (error) => onError('redis', error)),
   );
+  const traced = (context: SubmitContext): SubmitContext => {
+    const traceParent = options.tracing?.current();
+    if (traceParent === undefined) return context;
+    // what nobody asked for, such as the run of a schedule, has the id of the span that it is made in
+    return { ...context, traceParent, traceId: context.traceId ?? traceParent.slice(3, 35) };
+  };
   const pace = recentlyKnown((pool) => poolPace(statusDeps, pool));
 
   return {
@@ -246,8 +256,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
       return Buffer.from((await redis.get(keys.planSecret)) ?? made, 'base64');
     },
     reseal: () => resealAll(redis, keys, ring),
-    submit: (request, placement, context) => submitScan(submitDeps, request, placement, context),
-    submitImport: (request, context) => submitImport(submitDeps, request, context),
+    submit: (request, placement, context) => submitScan(submitDeps, request, placement, traced(context)),
+    submitImport: (request, context) => submitImport(submitDeps, request, traced(context)),
     credentialsOf: async (task) =>
       task.credential_ref === null
         ? await credentials.open(task.task_id)
@@ -302,6 +312,12 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
       redis.disconnect();
     },
   };
+}
+
+/** Loaded where something is traced only. */
+async function openTelemetry(): Promise<Telemetry> {
+  const { BullMQOtel } = await import('bullmq-otel');
+  return new BullMQOtel({ tracerName: 'scanmq' });
 }
 
 /** A list of a hundred tasks asks the same question a hundred times: the answer of this second is good enough for all. */

@@ -1,5 +1,5 @@
 import type { TaskId, TaskRecord } from '@scanmq/contract';
-import { Queue } from 'bullmq';
+import { Queue, type Telemetry } from 'bullmq';
 import type { Redis } from 'ioredis';
 import {
   IMPORT_QUEUE,
@@ -46,6 +46,8 @@ export interface QueuesOptions {
   readonly redis: Redis;
   readonly prefix: string;
   readonly maxAttempts: number;
+  /** Of the queues of scans; the workers have none, whose spans would last as long as a job. */
+  readonly telemetry?: Telemetry | undefined;
   readonly onError: (queue: string, error: Error) => void;
 }
 
@@ -85,8 +87,9 @@ async function limit(queue: ScanQueue, scans: number): Promise<void> {
 export function createQueues(options: QueuesOptions): Queues {
   const queues = new Map<string, ScanQueue>();
   const shapes = new Map<string, PoolShape>();
-  const open = <Q extends Queue>(name: string): Q => {
+  const open = <Q extends Queue>(name: string, telemetry?: Telemetry): Q => {
     const queue = new Queue(name, {
+      ...(telemetry && { telemetry }),
       connection: options.redis,
       prefix: options.prefix,
       streams: { events: { maxLen: 10_000 } },
@@ -100,7 +103,7 @@ export function createQueues(options: QueuesOptions): Queues {
   const queue = (name: string): ScanQueue => {
     const existing = queues.get(name);
     if (existing) return existing;
-    const opened = open<ScanQueue>(name);
+    const opened = open<ScanQueue>(name, options.telemetry);
     queues.set(name, opened);
     return opened;
   };

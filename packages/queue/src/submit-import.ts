@@ -29,7 +29,7 @@ export async function submitImport(
   context: SubmitContext,
 ): Promise<Created> {
   const { imported, name, description, schemaProfile, content } = request;
-  const task = newTask({
+  const fresh = newTask({
     task_id: request.taskId,
     trace_id: context.traceId ?? newTraceId(),
     // what was asked of the scan is known when its export was read
@@ -52,6 +52,7 @@ export async function submitImport(
     checkpoint: request.checkpoint,
     imported,
   });
+  const task = { ...fresh, trace_parent: context.traceParent ?? null };
   return await createTask(deps, task, {
     idempotencyTtlMs: request.idempotencyTtlMs ?? deps.idempotencyTtlMs,
     sealedCredentials: undefined,

@@ -44,6 +44,8 @@ export interface SubmitContext {
   readonly targetScope?: TargetScope | null;
   /** Trace id of the request, when it brought one. */
   readonly traceId?: string;
+  /** W3C `traceparent` of the span that submits, where it is traced. */
+  readonly traceParent?: string | undefined;
   /** The recurring scan that it is a run of. */
   readonly scheduleId?: ScheduleId;
   /** How long the idempotency key is remembered, where that is not up to the service. */
@@ -117,6 +119,7 @@ export async function submitScan(
     credential_ref: reference ?? null,
     schedule_id: context.scheduleId ?? null,
     target_scope: context.targetScope ?? null,
+    trace_parent: context.traceParent ?? null,
   };
   return await createTask(deps, task, {
     idempotencyTtlMs: context.idempotencyTtlMs ?? deps.idempotencyTtlMs,

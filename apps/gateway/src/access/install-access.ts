@@ -159,7 +159,10 @@ export async function installAccess(app: FastifyInstance, deps: InstallAccessDep
         reason: problem?.message ?? `answered with ${reply.statusCode}`,
       })
       .catch((error: unknown) =>
-        log.error({ event: 'audit.failed', err: error }, 'a refusal could not be written down'),
+        log.error(
+          { event: 'audit.failed', err: error, trace_id: request.traceId },
+          'a refusal could not be written down',
+        ),
       );
   });
 

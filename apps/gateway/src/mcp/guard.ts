@@ -2,7 +2,7 @@
 import type { Decision } from '@scanmq/access';
 import type { Settings } from '@scanmq/config';
 import { type ErrorCode, isTaskId, ScanmqError } from '@scanmq/contract';
-import type { Logger, Meter } from '@scanmq/observability';
+import type { Logger, Meter, Tracing } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import { distance } from 'fastest-levenshtein';
 import {
@@ -21,6 +21,7 @@ export interface GuardDeps {
   readonly settings: Pick<Settings, 'mcpReadsPerMinute' | 'mcpChangesPerMinute'>;
   readonly log: Logger;
   readonly metrics: Meter;
+  readonly tracing: Tracing;
   /** Bounds calls that wait. */
   readonly holds: Holds;
 }
@@ -33,7 +34,7 @@ const SHOWN = 3;
 const SLIP = 4;
 
 export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly Tool[] {
-  const { queue, settings, log, metrics, holds } = deps;
+  const { queue, settings, log, metrics, tracing, holds } = deps;
   const count = (tool: string, outcome: 'ok' | ErrorCode): void => {
     metrics.count('scanmq_tool_calls_total', { tool, outcome });
     metrics.count('nessus_api_requests_total', { tool, status: outcome === 'ok' ? 'success' : 'error' });
@@ -62,7 +63,9 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
           // before it is done: what cannot be written down is not done
           if (changing) await context.audit({ ...told(tool, args), decision: 'allowed' });
           if (tool.streams) giveBack = holds.take('wait', context.principal.name);
-          const answer = await tool.call(args, context);
+          const answer = await tracing.span(`tool ${tool.name}`, { 'scanmq.tool': tool.name }, () =>
+            tool.call(args, context),
+          );
           count(tool.name, 'ok');
           return answer;
         } catch (thrown) {
@@ -73,7 +76,10 @@ export function guardTools(tools: readonly Tool[], deps: GuardDeps): readonly To
             await context
               .audit({ ...told(tool, args), decision: 'refused', code: error.code, reason: error.message })
               .catch((failed: unknown) =>
-                log.error({ event: 'audit.failed', err: failed }, 'a refusal could not be written down'),
+                log.error(
+                  { event: 'audit.failed', err: failed, trace_id: context.traceId },
+                  'a refusal could not be written down',
+                ),
               );
           throw (
             (await withNearestIds(queue, error, args, context).catch(() => undefined)) ??

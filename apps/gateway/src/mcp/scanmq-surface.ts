@@ -8,7 +8,7 @@ import {
   type TaskId,
   taskIdSchema,
 } from '@scanmq/contract';
-import type { Logger, Meter } from '@scanmq/observability';
+import type { Logger, Meter, Tracing } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import type { FastifyRequest } from 'fastify';
 import type { Holds } from '../holds.js';
@@ -32,6 +32,7 @@ export interface SurfaceDeps {
   readonly settings: Pick<Settings, 'mcpReadsPerMinute' | 'mcpChangesPerMinute' | 'retentionCompletedMs'>;
   readonly log: Logger;
   readonly metrics: Meter;
+  readonly tracing: Tracing;
   readonly holds: Holds;
   readonly version: string;
   readonly contextOf: (request: FastifyRequest) => ToolContext;

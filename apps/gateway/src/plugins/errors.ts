@@ -1,26 +1,16 @@
-import { newTraceId, ScanmqError, toProblem, toScanmqError } from '@scanmq/contract';
+import { ScanmqError, toProblem, toScanmqError } from '@scanmq/contract';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** 32 hex digits; of the caller's `traceparent` where it sent one (W3C Trace Context). */
-    traceId: string;
     /** What it was answered with instead of an answer; the audit log tells why. */
     problem: ScanmqError | null;
   }
 }
 
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** Trace ids for every request, and every error as a problem document (RFC 9457) at this one place. */
+/** Every error as a problem document (RFC 9457) at this one place. */
 export function installErrors(app: FastifyInstance): void {
-  app.decorateRequest('traceId', '');
   app.decorateRequest('problem', null);
-  app.addHook('onRequest', async (request, reply) => {
-    const header = request.headers.traceparent;
-    request.traceId = (typeof header === 'string' && TRACEPARENT.exec(header)?.[1]) || newTraceId();
-    reply.header('x-trace-id', request.traceId);
-  });
   const methodsAt = watchRoutes(app);
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
@@ -94,7 +84,8 @@ function ofRedis(thrown: unknown): ScanmqError | undefined {
 /** Answers with an error; for hooks of scopes that have an error handler of their own. Everything else throws. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: ScanmqError): FastifyReply {
   request.problem = error;
-  if (error.httpStatus >= 500) request.log.error({ err: error, trace_id: request.traceId }, 'request failed');
+  if (error.httpStatus >= 500)
+    request.log.error({ event: 'request.failed', err: error, trace_id: request.traceId }, 'request failed');
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   return reply
     .code(error.httpStatus)
