@@ -61,6 +61,12 @@ describe('the events of the log', () => {
     }
   });
 
+  it('are documented as they are', async () => {
+    const document = await readFile(join(ROOT, 'docs', 'observability.md'), 'utf8');
+    for (const [name, { levels, meaning }] of Object.entries(table))
+      expect(document).toContain(`| \`${name}\` | ${levels.join(', ')} | ${meaning} |\n`);
+  });
+
   it('are all said somewhere', async () => {
     const names = new Set((await said()).flatMap((line) => line.names));
     expect(Object.keys(table).filter((name) => !names.has(name))).toEqual([]);

@@ -218,3 +218,13 @@ describe('what a gateway tells', () => {
     expect(await (await fetch(`${api.url}/metrics`)).text()).not.toMatch(/made[-_]up|ne_made|no_such_tool/);
   });
 });
+
+describe('docs/observability.md', () => {
+  it('lists every metric as it is', async () => {
+    const document = await readFile('docs/observability.md', 'utf8');
+    for (const [name, { kind, of, help, labels }] of Object.entries<Instrument>(INSTRUMENTS)) {
+      const shown = labels.length === 0 ? name : `${name}{${labels.join(',')}}`;
+      expect(document).toContain(`| \`${shown}\` | ${kind} | ${of.join(', ')} | ${help} |\n`);
+    }
+  });
+});

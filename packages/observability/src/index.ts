@@ -12,12 +12,13 @@ export { addSecret, createLogger, type Logger, type LoggerOptions } from './logg
 export { type Meter, type Metrics, NO_METER, type SetGauge } from './meter.js';
 export { openMetrics } from './open-metrics.js';
 export { hideValues } from './secret-values.js';
-export { startTracing, type TracingOptions } from './start-tracing.js';
+export { startTracing } from './start-tracing.js';
 export {
   NO_TRACING,
   type OpenSpan,
   parentOfTask,
   type SpanFacts,
   type Tracing,
+  type TracingOptions,
   traceIdOf,
 } from './tracing.js';

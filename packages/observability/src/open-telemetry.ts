@@ -21,8 +21,7 @@ import {
   serviceInstanceIdDetector,
 } from '@opentelemetry/resources';
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
-import type { TracingOptions } from './start-tracing.js';
-import type { OpenSpan, SpanOptions, Tracing } from './tracing.js';
+import type { OpenSpan, SpanOptions, Tracing, TracingOptions } from './tracing.js';
 
 const KINDS = {
   internal: SpanKind.INTERNAL,

@@ -1,14 +1,4 @@
-import { NO_TRACING, type Tracing } from './tracing.js';
-
-export interface TracingOptions {
-  /** Undefined = nothing is traced. */
-  readonly settings: { readonly url: string; readonly serviceName: string | undefined } | undefined;
-  /** Name of the program, where the settings have none. */
-  readonly program: string;
-  readonly version: string;
-  /** Told why spans could not be sent; they are lost then, and nothing else is. */
-  readonly onProblem: (reason: string) => void;
-}
+import { NO_TRACING, type Tracing, type TracingOptions } from './tracing.js';
 
 /** Nothing of OpenTelemetry is loaded where nothing is traced. */
 export async function startTracing(options: TracingOptions): Promise<Tracing> {

@@ -40,6 +40,16 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+export interface TracingOptions {
+  /** Undefined = nothing is traced. */
+  readonly settings: { readonly url: string; readonly serviceName: string | undefined } | undefined;
+  /** Name of the program, where the settings have none. */
+  readonly program: string;
+  readonly version: string;
+  /** Told why spans could not be sent; they are lost then, and nothing else is. */
+  readonly onProblem: (reason: string) => void;
+}
+
 const NO_SPAN: OpenSpan = {
   traceId: '',
   set: () => undefined,
