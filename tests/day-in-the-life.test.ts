@@ -50,6 +50,7 @@ beforeAll(async () => {
     connectWaitMs: 5_000,
     onError: () => undefined,
     onWarning: () => undefined,
+    onWaiting: () => undefined,
   });
   expect(readScannersConfig(settings, service.env).principalRules.get('alice')?.share).toBe(3);
   api = restClient((await service.startGateway()).url);

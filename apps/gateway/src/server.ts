@@ -36,8 +36,6 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const REDIS_WAIT_MS = 30_000;
-
 /**
  * Starts the HTTP process.
  * @throws ScanmqError when the configuration forbids it, Redis is away, or the port is taken.
@@ -56,7 +54,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     role: 'gateway',
     tracing,
-    redisWaitMs: REDIS_WAIT_MS,
   });
   const { queue, registry, monitor } = core;
   const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {

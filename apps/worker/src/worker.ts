@@ -37,9 +37,6 @@ export interface WorkerProcess {
   close(): Promise<boolean>;
 }
 
-/** A worker may be started before Redis is. */
-const REDIS_WAIT_MS = 60_000;
-
 /**
  * Starts the scan process.
  * @throws ScanmqError when the configuration is broken, Redis stays away, or the port is taken.
@@ -59,7 +56,6 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     log,
     role: 'worker',
     tracing,
-    redisWaitMs: REDIS_WAIT_MS,
   });
   const { queue, registry, monitor } = core;
   const policy = createTargetPolicy(settings);

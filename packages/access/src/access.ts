@@ -1,7 +1,6 @@
 /** Who asks, and whether they may: everything of it that a gateway needs, behind one door. */
 import type { Settings } from '@scanmq/config';
 import { LIMITS, LOCAL_PRINCIPAL, type Principal, ScanmqError } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { type AuditLog, createAuditLog } from './audit/audit-log.js';
 import { createAuditHeads } from './audit/heads.js';
 import { openFileKeyStore } from './file-key-store.js';
@@ -10,6 +9,7 @@ import type { KeyStore } from './key-store.js';
 import { createKeyAdministration, type KeyAdministration } from './keys.js';
 import { createOidcVerifier } from './oidc.js';
 import { createRateLimits, type LimitSettings, type RateLimits } from './rate-limits.js';
+import type { RedisClient } from './redis-client.js';
 import { openRedisKeyStore } from './redis-key-store.js';
 import { accessKeys } from './redis-keys.js';
 import { type RequestOrigin, sessionMayAct } from './same-origin.js';
@@ -33,7 +33,7 @@ export type AccessSettings = LimitSettings &
 export interface AccessOptions {
   readonly settings: AccessSettings;
   /** Not closed by us. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly onProblem: (what: string, error?: unknown) => void;
   readonly now?: () => Date;
   /** Follows changes of keys; false for a command that ends at once. */
@@ -90,7 +90,7 @@ export interface Access {
 /** Where the keys of this service are. */
 export async function openKeyStore(
   settings: Pick<Settings, 'apiKeysFile' | 'queuePrefix'>,
-  redis: Redis,
+  redis: RedisClient,
   options: { readonly listening: boolean; readonly onError: (error: Error) => void },
 ): Promise<KeyStore> {
   return settings.apiKeysFile === undefined

@@ -1,8 +1,8 @@
 /** The keys as a gateway uses them: in memory, and never older than a moment. */
 import { type Principal, ScanmqError } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { hashSecret, parseApiKey, sameHash } from './api-key.js';
 import type { KeyRecord, KeyStore } from './key-store.js';
+import type { RedisClient } from './redis-client.js';
 import type { AccessKeys } from './redis-keys.js';
 
 export type KeyVerdict =
@@ -27,7 +27,7 @@ export interface KeyRing {
 
 export interface KeyRingOptions {
   readonly store: KeyStore;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: AccessKeys;
   readonly now: () => Date;
   /** Told of a place of keys that cannot be read, and of uses that could not be noted. */

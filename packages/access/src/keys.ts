@@ -1,9 +1,9 @@
 /** Making, listing and revoking keys: what `scanmq keys` does, wherever the keys are. */
 import { type ApiKeyView, type CreatedKey, type CreateKey, ScanmqError } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { keyPrefix, makeApiKey, parseApiKey } from './api-key.js';
 import { faultOf } from './key-ring.js';
 import { type KeyRecord, type KeyStore, unknownKey } from './key-store.js';
+import type { RedisClient } from './redis-client.js';
 import type { AccessKeys } from './redis-keys.js';
 
 export interface KeyAdministration {
@@ -22,7 +22,7 @@ export interface KeyAdministration {
 
 export function createKeyAdministration(
   store: KeyStore,
-  redis: Redis,
+  redis: RedisClient,
   keys: AccessKeys,
   now: () => Date,
 ): KeyAdministration {

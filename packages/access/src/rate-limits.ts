@@ -4,9 +4,9 @@
  */
 import type { Settings } from '@scanmq/config';
 import { type Principal, ScanmqError } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import ipaddr from 'ipaddr.js';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import type { RedisClient } from './redis-client.js';
 import type { AccessKeys } from './redis-keys.js';
 
 export type LimitSettings = Pick<
@@ -31,7 +31,7 @@ const DAY_SECONDS = 86_400;
 /** Limits of keys differ; a limiter for each number is enough. */
 type Limiters = Map<string, RateLimiterRedis>;
 
-export function createRateLimits(redis: Redis, keys: AccessKeys, settings: LimitSettings): RateLimits {
+export function createRateLimits(redis: RedisClient, keys: AccessKeys, settings: LimitSettings): RateLimits {
   const limiters: Limiters = new Map();
 
   function limiter(what: string, points: number, duration: number): RateLimiterRedis {

@@ -1,7 +1,7 @@
 /** Keys in Redis: at hand wherever the service runs, with nothing to configure. */
 import { LIMITS, ScanmqError } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { type KeyRecord, type KeyStore, keyRecordSchema, unknownKey } from './key-store.js';
+import { listenerOf, type RedisClient } from './redis-client.js';
 import type { AccessKeys } from './redis-keys.js';
 
 /** Messages of Redis can be lost with a connection: after so long we look whether there was one. */
@@ -9,7 +9,7 @@ const TRUST_MS = 5_000;
 const TRUST_UNHEARD_MS = 250;
 
 export interface RedisKeyStoreOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: AccessKeys;
   /** Listens for changes, on a connection of its own; not for a command that ends at once. */
   readonly listening: boolean;
@@ -19,10 +19,10 @@ export interface RedisKeyStoreOptions {
 export async function openRedisKeyStore(options: RedisKeyStoreOptions): Promise<KeyStore> {
   const { redis, keys } = options;
   let news = true;
-  let subscriber: Redis | undefined;
+  let subscriber: RedisClient | undefined;
   let subscribed = false;
   if (options.listening) {
-    subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+    subscriber = listenerOf(redis);
     subscriber.on('error', options.onError);
     subscriber.on('message', () => {
       news = true;

@@ -3,9 +3,9 @@
  * ended, so any gateway knows it; and it is worth as much as its key is at that moment.
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
+import type { RedisClient } from './redis-client.js';
 import type { AccessKeys } from './redis-keys.js';
 
 export interface Session {
@@ -27,7 +27,7 @@ export interface Sessions {
 }
 
 export interface SessionOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: AccessKeys;
   readonly credentialsKey: Buffer | undefined;
   readonly sessionMs: number;

@@ -64,12 +64,15 @@ export function readSettings(given: Environment): Settings {
       ? undefined
       : 'expected together with OIDC_ISSUER',
   );
-  // ignoring it would silently use another Redis than the one meant
-  relation('REDIS_CLUSTER_NODES', [], () =>
-    optional('REDIS_CLUSTER_NODES') === undefined
-      ? undefined
-      : 'a Redis Cluster is not supported yet; expected REDIS_URL or REDIS_SENTINELS',
-  );
+  relation('REDIS_CLUSTER_NODES', ['REDIS_SENTINELS', 'QUEUE_PREFIX'], () => {
+    if (optional('REDIS_CLUSTER_NODES') === undefined) return undefined;
+    if (optional('REDIS_SENTINELS') !== undefined)
+      return 'expected REDIS_CLUSTER_NODES or REDIS_SENTINELS, not both';
+    // scripts and transactions touch many keys at once, which a Cluster allows within one slot only
+    if (!/\{[^{}]+\}/.test(value('QUEUE_PREFIX')))
+      return 'expected a QUEUE_PREFIX with braces, for example {scanmq}, so that all keys are in one slot';
+    return undefined;
+  });
   if (issues.length > 0) throw new ConfigError('The environment', issues);
   return {
     host: value('HOST'),
@@ -79,8 +82,11 @@ export function readSettings(given: Environment): Settings {
       url: value('REDIS_URL'),
       sentinels: optional('REDIS_SENTINELS') ?? [],
       sentinelName: optional('REDIS_SENTINEL_NAME'),
+      sentinelPassword: optional('REDIS_SENTINEL_PASSWORD'),
       clusterNodes: optional('REDIS_CLUSTER_NODES') ?? [],
     },
+    redisWaitReplicas: value('REDIS_WAIT_REPLICAS'),
+    startWaitMs: value('START_WAIT_SECONDS'),
     queuePrefix: value('QUEUE_PREFIX'),
     dataDir: value('DATA_DIR'),
     resultsMemoryMb: value('RESULTS_MEMORY_MB'),

@@ -92,6 +92,7 @@ export interface RedisSettings {
   readonly url: string;
   readonly sentinels: readonly NetworkAddress[];
   readonly sentinelName: string | undefined;
+  readonly sentinelPassword: string | undefined;
   readonly clusterNodes: readonly NetworkAddress[];
 }
 
@@ -111,6 +112,10 @@ export interface Settings {
   readonly port: number;
   readonly workerPort: number;
   readonly redis: RedisSettings;
+  /** Replicas that must have a submission before it is acknowledged. */
+  readonly redisWaitReplicas: number;
+  /** How long a start waits for what it needs. */
+  readonly startWaitMs: number;
   readonly queuePrefix: string;
   /** Absolute path. */
   readonly dataDir: string;

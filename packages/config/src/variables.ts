@@ -325,17 +325,30 @@ export const VARIABLES = {
     'Sentinels as host:port, comma separated, instead of the host of REDIS_URL',
   ),
   REDIS_SENTINEL_NAME: define('Redis', anyText, undefined, 'Name of the master that the Sentinels watch'),
+  REDIS_SENTINEL_PASSWORD: define('Redis', anyText, undefined, 'Password of the Sentinels, if they have one'),
   REDIS_CLUSTER_NODES: define(
     'Redis',
     addresses,
     undefined,
-    'Nodes of a Redis Cluster as host:port (not used yet)',
+    'Some nodes of a Redis Cluster as host:port, comma separated, instead of the host of REDIS_URL; QUEUE_PREFIX needs braces then',
+  ),
+  REDIS_WAIT_REPLICAS: define(
+    'Redis',
+    whole(0, 10),
+    '0',
+    'A submission is acknowledged only when so many replicas have it; 1 with Sentinels or a Cluster loses none in a failover',
   ),
   QUEUE_PREFIX: define(
     'Redis',
     z.string().regex(/^[A-Za-z0-9_.{}-]{1,64}$/, 'expected letters, digits, _ . - { }'),
     'scanmq',
-    'Begin of every key in Redis; several services can share one Redis',
+    'Begin of every key in Redis; several services can share one Redis. In braces, {scanmq}, for a Redis Cluster: all keys in one slot',
+  ),
+  START_WAIT_SECONDS: define(
+    'Redis',
+    duration('seconds', 1_000),
+    '60',
+    'How long a gateway or worker waits at its start for Redis, and for the bucket of the results',
   ),
 
   DATA_DIR: define(
@@ -669,6 +682,7 @@ export type VariableName = keyof typeof VARIABLES;
 /** Those that hold a secret: each may come as a file, named by a variable of the same name with `_FILE` at its end. */
 export const SECRET_VARIABLES = [
   'REDIS_URL',
+  'REDIS_SENTINEL_PASSWORD',
   'NESSUS_PASSWORD',
   'NESSUS_ACCESS_KEY',
   'NESSUS_SECRET_KEY',

@@ -12,6 +12,7 @@ export function hideConfiguredSecrets(
   const keys = settings.credentialsKey ? [settings.credentialsKey, ...settings.credentialsKeysPrevious] : [];
   const values = [
     ...(password === '' ? [] : [decodeURIComponent(password)]),
+    ...(settings.redis.sentinelPassword === undefined ? [] : [settings.redis.sentinelPassword]),
     ...keys.flatMap((key) => [key.toString('base64'), key.toString('base64url'), key.toString('hex')]),
     ...instances.flatMap(({ auth, headers }) => [
       ...(auth.kind === 'session' ? [auth.password] : [auth.accessKey, auth.secretKey]),

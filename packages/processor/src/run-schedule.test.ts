@@ -26,6 +26,7 @@ beforeEach(async () => {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
         sentinels: [],
         sentinelName: undefined,
+        sentinelPassword: undefined,
         clusterNodes: [],
       },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,

@@ -15,8 +15,6 @@ export interface ServiceCoreOptions {
   readonly log: Logger;
   readonly role: ConnectionRole;
   readonly tracing: Tracing;
-  /** How long to wait for Redis at the start. */
-  readonly redisWaitMs: number;
 }
 
 /** What a gateway and a worker have in common: the configured scanners, Redis, and the health of the scanners. */
@@ -67,7 +65,8 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
     role,
     tracing,
     ...(local ? { localCredentials: local } : {}),
-    connectWaitMs: options.redisWaitMs,
+    connectWaitMs: settings.startWaitMs,
+    onWaiting: (message) => log.info({ event: 'start.waiting' }, message),
     onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
     onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
   });

@@ -1,7 +1,7 @@
 import type { InstanceKey, TaskRecord } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type Keys, queueNameOf } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { asTexts, bindScript } from './scripts.js';
 
 /** An instance that may take a task, with its limit of concurrent scans. */
@@ -60,7 +60,7 @@ export interface Bindings {
 
 export const NO_LIMITS: BindingLimits = { ofPrincipal: undefined, ofTargets: [] };
 
-export function createBindings(redis: Redis, keys: Keys): Bindings {
+export function createBindings(redis: RedisClient, keys: Keys): Bindings {
   const abandonedId = (scan: AbandonedScan): string => `${scan.task_id} ${scan.marker}`;
   const readAbandoned = async (): Promise<AbandonedScan[]> =>
     (await redis.hvals(keys.abandoned)).map((text) => abandonedSchema.parse(JSON.parse(text)));

@@ -3,9 +3,9 @@
  * moment of a hand-over, and a message reaches the process that runs the task now.
  */
 import { taskStateSchema } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { quietErrors } from './quiet-errors.js';
+import { duplicateOf, type RedisClient } from './redis-client.js';
 
 export const controlMessageSchema = z.discriminatedUnion('action', [
   z.object({ action: z.enum(['cancel', 'look', 'wake']), task_id: z.string() }),
@@ -68,13 +68,13 @@ export function shared<T>(
  * @returns stops listening.
  */
 export async function listen<S extends z.ZodType>(
-  redis: Redis,
+  redis: RedisClient,
   channel: string,
   schema: S,
   onMessage: (message: z.output<S>) => void,
   onError: (error: Error) => void,
 ): Promise<() => void> {
-  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+  const subscriber = duplicateOf(redis, { enableOfflineQueue: true, maxRetriesPerRequest: null });
   subscriber.on('error', quietErrors(onError));
   subscriber.on('message', (_channel: string, text: string) => {
     const message = schema.safeParse(parseJson(text));

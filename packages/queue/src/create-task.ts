@@ -1,5 +1,6 @@
 import { ScanmqError, type TaskRecord } from '@scanmq/contract';
 import type { Queues } from './queues.js';
+import type { Replication } from './replication.js';
 import type { CreateOptions, TaskStore } from './task-store.js';
 
 /** What a new task is told apart by; everything else is the same for all. */
@@ -79,10 +80,15 @@ const FULL_RETRY_SECONDS = 30;
 /**
  * Record first, then the job. Whoever crashes in between leaves a record that the sweep gives its job; repeating the
  * request with its idempotency key does so at once.
- * @throws ScanmqError `idempotency_conflict`; `rate_limited` when too many wait already.
+ * @throws ScanmqError `idempotency_conflict`; `rate_limited` when too many wait already; `unavailable` when it is not on
+ *   enough replicas of Redis.
  */
 export async function createTask(
-  { tasks, queues }: { readonly tasks: TaskStore; readonly queues: Queues },
+  {
+    tasks,
+    queues,
+    replication,
+  }: { readonly tasks: TaskStore; readonly queues: Queues; readonly replication: Replication },
   task: TaskRecord,
   options: CreateOptions,
 ): Promise<Created> {
@@ -90,6 +96,7 @@ export async function createTask(
   if (created.how === 'created') {
     const placed = { ...task, fair_round: created.fairRound };
     await queues.add(placed);
+    await replication.confirm(`Task ${task.task_id}`);
     return { task: placed, replay: false, joined: false };
   }
   if (created.how === 'full') {
@@ -109,5 +116,6 @@ export async function createTask(
   }
   const first = await tasks.get(created.taskId);
   if (first.state === 'queued') await queues.add(first);
+  await replication.confirm(`Task ${first.task_id}`);
   return { task: first, replay: created.how === 'replayed', joined: created.how === 'joined' };
 }

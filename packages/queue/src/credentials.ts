@@ -4,8 +4,8 @@
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { type ScanCredentials, ScanmqError, type TaskId } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -103,7 +103,7 @@ export interface CredentialBox {
   delete(taskId: TaskId): Promise<void>;
 }
 
-export function createCredentialBox(redis: Redis, keys: Keys, ring: readonly Buffer[]): CredentialBox {
+export function createCredentialBox(redis: RedisClient, keys: Keys, ring: readonly Buffer[]): CredentialBox {
   return {
     async open(taskId) {
       const sealed = await redis.get(keys.credentials(taskId));

@@ -10,9 +10,9 @@ import {
   toScanmqError,
   toScanStatus,
 } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { type PurgeDeps, purgeTask } from './purge.js';
+import type { RedisClient } from './redis-client.js';
 import { type ControlDeps, retryTask, whyNoRetry } from './task-control.js';
 import { unknownTask } from './task-store.js';
 
@@ -57,7 +57,7 @@ interface Entry {
 }
 
 export function createDeadLetters(
-  redis: Redis,
+  redis: RedisClient,
   keys: Keys,
   deps: ControlDeps,
   purgeDeps: PurgeDeps,

@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 /** How far a scan of a followed folder was collected. */
 export interface FollowedMark {
@@ -15,7 +15,7 @@ export interface FollowedScans {
   mark(instanceKey: string, scanId: number, mark: FollowedMark): Promise<void>;
 }
 
-export function createFollowedScans(redis: Redis, keys: Keys): FollowedScans {
+export function createFollowedScans(redis: RedisClient, keys: Keys): FollowedScans {
   return {
     async seen(instanceKey) {
       const fields = await redis.hgetall(keys.followed(instanceKey));

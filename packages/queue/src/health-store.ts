@@ -1,7 +1,7 @@
 import { type InstanceHealth, instanceHealthSchema } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { memoized, recent } from './memo.js';
+import type { RedisClient } from './redis-client.js';
 
 /** What was last learned of each instance, shared by all processes. */
 export interface HealthStore {
@@ -21,7 +21,7 @@ function decode(text: string): InstanceHealth | undefined {
 }
 
 /** @param recentMs what others have written is seen this much later at most; what is written here, at once. */
-export function createHealthStore(redis: Redis, keys: Keys, recentMs: number): HealthStore {
+export function createHealthStore(redis: RedisClient, keys: Keys, recentMs: number): HealthStore {
   // asked for with every submission, and another only with every check of a scanner
   const decoded = memoized(decode);
   const all = recent(recentMs, async () => {

@@ -6,7 +6,7 @@ export {
   type Bindings,
   NO_LIMITS,
 } from './binding.js';
-export { type ConnectionRole, connectRedis } from './connection.js';
+export { type ConnectionRole, connectRedis, isRedisAway } from './connection.js';
 export type { ChangeMessage, ControlMessage } from './control.js';
 export type { Created } from './create-task.js';
 export { type CredentialBox, openCredentials, sealCredentials } from './credentials.js';

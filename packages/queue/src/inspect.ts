@@ -12,6 +12,7 @@ import {
   poolQueueName,
   SCHEDULE_QUEUE,
 } from './keys.js';
+import { serverOf } from './redis-client.js';
 
 export interface InspectOptions {
   readonly redis: RedisSettings;
@@ -58,7 +59,13 @@ const WRITTEN_KEY_LIFE_MS = 1_000;
 
 /** @throws ScanmqError `unavailable` when Redis does not answer in time. */
 export async function inspectRedis(options: InspectOptions): Promise<Inspection> {
-  const redis = await connectRedis(options.redis, 'gateway', () => undefined, options.waitMs);
+  const redis = await connectRedis({
+    settings: options.redis,
+    role: 'gateway',
+    waitMs: options.waitMs,
+    onError: () => undefined,
+    onWaiting: () => undefined,
+  });
   const queues: Queue[] = [];
   const open = (name: string): Queue => {
     const queue = new Queue(name, {
@@ -74,18 +81,20 @@ export async function inspectRedis(options: InspectOptions): Promise<Inspection>
   };
   return {
     async redis() {
+      const key = createKeys(options.prefix).doctor;
+      const server = await serverOf(redis, key);
       const info = parseInfo(
         (
           await Promise.all(
-            ['server', 'memory', 'persistence', 'replication', 'clients'].map((part) => redis.info(part)),
+            ['server', 'memory', 'persistence', 'replication', 'clients'].map((part) => server.info(part)),
           )
         ).join('\n'),
       );
       return {
         info,
-        minReplicasToWrite: await minReplicas(redis),
-        ...(await timing(redis)),
-        writeRefused: await tryToWrite(redis, createKeys(options.prefix).doctor),
+        minReplicasToWrite: await minReplicas(server),
+        ...(await timing(server)),
+        writeRefused: await tryToWrite(server, key),
       };
     },
     async queues(pools) {

@@ -23,6 +23,8 @@ export interface Keys {
   readonly offeredCredentials: string;
   /** Instance key → health, JSON. */
   readonly health: string;
+  /** Written to wait for the replicas. */
+  readonly replicated: string;
   /** Random key of the installation, for plan tokens. */
   readonly planSecret: string;
   /** Written and deleted by `scanmq doctor`, to see whether Redis takes writes. */
@@ -101,6 +103,7 @@ export function createKeys(prefix: string): Keys {
     storedCredentials: `${own}stored-credentials`,
     offeredCredentials: `${own}offered-credentials`,
     health: `${own}health`,
+    replicated: `${own}replicated`,
     planSecret: `${own}plan-secret`,
     doctor: `${own}doctor`,
     control: `${own}control`,

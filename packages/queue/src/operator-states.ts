@@ -1,8 +1,8 @@
 /** What operators decide about an instance while the service runs; `scanners.yaml` stays as it is. */
 import { type OperatorState, operatorStateSchema } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { memoized, recent } from './memo.js';
+import type { RedisClient } from './redis-client.js';
 
 export interface OperatorStates {
   all(): Promise<ReadonlyMap<string, OperatorState>>;
@@ -10,7 +10,7 @@ export interface OperatorStates {
 }
 
 /** @param recentMs what others have decided is seen this much later at most; what is decided here, at once. */
-export function createOperatorStates(redis: Redis, keys: Keys, recentMs: number): OperatorStates {
+export function createOperatorStates(redis: RedisClient, keys: Keys, recentMs: number): OperatorStates {
   const decoded = memoized((text) => operatorStateSchema.parse(JSON.parse(text)));
   const all = recent(recentMs, async () => {
     const states = new Map<string, OperatorState>();

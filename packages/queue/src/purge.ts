@@ -1,15 +1,15 @@
 /** Removes an ended task for good: files, job, credentials, indexes and record, together. */
 import { rm } from 'node:fs/promises';
 import { isTerminal, ScanmqError, TASK_STATES, type TaskRecord, type TaskState } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import type { Queues } from './queues.js';
+import type { RedisClient } from './redis-client.js';
 import { beginPurgeScript, endPurgeScript } from './scripts.js';
 import { taskDirectory } from './task-file.js';
 import type { TaskStore } from './task-store.js';
 
 export interface PurgeDeps {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly tasks: TaskStore;
   readonly queues: Queues;

@@ -1,8 +1,8 @@
 import type { QueueStatus, TaskRecord } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys, QueuedTask } from './keys.js';
 import { jobPriority } from './priority.js';
 import type { Queues, ScanQueue } from './queues.js';
+import type { RedisClient } from './redis-client.js';
 import type { TaskStore } from './task-store.js';
 import { estimateWaitMinutes, recentDurations, typicalDuration } from './wait-estimate.js';
 import type { WaitingRoom } from './waiting-room.js';
@@ -14,7 +14,7 @@ const PRIORITY_SCALE = 0x100000000;
 const MOST_RUNNING = 2_000;
 
 export interface QueueStatusDeps {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly queues: Queues;
   readonly tasks: TaskStore;
@@ -52,7 +52,7 @@ export function waitMinutes(position: number, capacity: number, pace: PoolPace):
 }
 
 /** Ids that wait in a queue in the order in which they are served. */
-async function waitingIds(redis: Redis, queue: ScanQueue, count: number): Promise<readonly string[]> {
+async function waitingIds(redis: RedisClient, queue: ScanQueue, count: number): Promise<readonly string[]> {
   // handed-over jobs are in the plain list, served first and from its end; all others are prioritised
   const plain = await redis.lrange(queue.toKey('wait'), -count, -1);
   const prioritised = await redis.zrange(queue.toKey('prioritized'), 0, String(count - 1));

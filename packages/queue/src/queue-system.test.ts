@@ -36,7 +36,7 @@ async function open(
   return await openQueueSystem({
     role: 'worker',
     settings: {
-      redis: { url, sentinels: [], sentinelName: undefined, clusterNodes: [] },
+      redis: { url, sentinels: [], sentinelName: undefined, sentinelPassword: undefined, clusterNodes: [] },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
       dataDir: directory,
       maxAttempts: 3,

@@ -11,7 +11,6 @@ import type {
   TaskState,
 } from '@scanmq/contract';
 import type { Telemetry } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { type Bindings, createBindings } from './binding.js';
 import { type ConnectionRole, checkRedisSettings, connectRedis } from './connection.js';
 import {
@@ -33,6 +32,8 @@ import { createOperatorStates, type OperatorStates } from './operator-states.js'
 import { purgeTask } from './purge.js';
 import { type PoolPace, poolPace, queuePosition, queueStatus, waitMinutes } from './queue-status.js';
 import { createQueues, type PoolShape, type Queues } from './queues.js';
+import type { RedisClient } from './redis-client.js';
+import { createReplication } from './replication.js';
 import { type ResealReport, resealAll } from './reseal.js';
 import { createScannerCleanup, type ScannerCleanup } from './scanner-cleanup.js';
 import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
@@ -66,6 +67,7 @@ import { createWebhookStore, type WebhookStore } from './webhooks.js';
 export type QueueSettings = Pick<
   Settings,
   | 'redis'
+  | 'redisWaitReplicas'
   | 'queuePrefix'
   | 'dataDir'
   | 'maxAttempts'
@@ -82,6 +84,8 @@ export interface QueueSystemOptions {
   /** Told of connection troubles and failed copies; nothing is lost by them. */
   readonly onError: (what: string, error: unknown) => void;
   readonly onWarning: (message: string) => void;
+  /** Told now and then what the start waits for. */
+  readonly onWaiting: (message: string) => void;
   /** How long to wait for Redis at the start, milliseconds. */
   readonly connectWaitMs: number;
   /** Credentials that this process has itself; of workers only. */
@@ -100,7 +104,7 @@ const FLEET_LIFE_MS = 200;
 
 /** Everything that lives in Redis, behind one door. */
 export interface QueueSystem {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   readonly keys: Keys;
   readonly tasks: TaskStore;
@@ -171,12 +175,13 @@ export interface QueueSystem {
 export async function openQueueSystem(options: QueueSystemOptions): Promise<QueueSystem> {
   const { settings, role, onError } = options;
   const now = options.now ?? (() => new Date());
-  const redis = await connectRedis(
-    settings.redis,
+  const redis = await connectRedis({
+    settings: settings.redis,
     role,
-    (error) => onError('redis', error),
-    options.connectWaitMs,
-  );
+    onError: (error) => onError('redis', error),
+    waitMs: options.connectWaitMs,
+    onWaiting: options.onWaiting,
+  });
   try {
     for (const warning of await checkRedisSettings(redis)) options.onWarning(warning);
   } catch (error) {
@@ -212,7 +217,8 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const stored = createStoredCredentials(redis, keys, ring, now, options.localCredentials);
   const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
   const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
-  const submitDeps = { tasks, queues, stored, now, ...settings, credentialsKeysPrevious };
+  const replication = createReplication(redis, keys, settings.redisWaitReplicas);
+  const submitDeps = { tasks, queues, replication, stored, now, ...settings, credentialsKeysPrevious };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };
   const webhooks = createWebhookStore({ redis, keys, log, ring, now });
   const deliveries = createWebhookDeliveries({ redis, keys, queue: queues.webhooks, webhooks, now });

@@ -1,6 +1,5 @@
 import type { TaskId, TaskRecord } from '@scanmq/contract';
 import { Queue, type Telemetry } from 'bullmq';
-import type { Redis } from 'ioredis';
 import {
   IMPORT_QUEUE,
   instanceQueueName,
@@ -13,6 +12,7 @@ import {
 } from './keys.js';
 import { jobPriority } from './priority.js';
 import { quietErrors } from './quiet-errors.js';
+import type { RedisClient } from './redis-client.js';
 
 /** Data of a job: what the dashboard shows. The truth about the task is its record. */
 export interface ScanJobData {
@@ -43,7 +43,7 @@ export interface PoolShape {
 }
 
 export interface QueuesOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   readonly maxAttempts: number;
   /** Of the queues of scans; the workers have none, whose spans would last as long as a job. */

@@ -1,7 +1,7 @@
 /** Rotation of CREDENTIALS_KEY: everything that is sealed in Redis, sealed anew with the key of today. */
-import type { Redis } from 'ioredis';
 import { openText, sealedWith, sealText } from './credentials.js';
 import type { Keys } from './keys.js';
+import { type RedisClient, serversOf } from './redis-client.js';
 import { resealScript } from './scripts.js';
 import { type StoredEntry, storedEntrySchema, storedPlace } from './stored-credentials.js';
 import { webhookPlace } from './webhooks.js';
@@ -18,7 +18,11 @@ export interface ResealReport {
 }
 
 /** @param ring the key of today first, then those of before. */
-export async function resealAll(redis: Redis, keys: Keys, ring: readonly Buffer[]): Promise<ResealReport> {
+export async function resealAll(
+  redis: RedisClient,
+  keys: Keys,
+  ring: readonly Buffer[],
+): Promise<ResealReport> {
   const [today] = ring;
   const report = { tasks: 0, stored: 0, webhooks: 0, current: 0, unreadable: [] as string[] };
   if (!today) return report;
@@ -40,12 +44,15 @@ export async function resealAll(redis: Redis, keys: Keys, ring: readonly Buffer[
   /** Of every key with this beginning. @returns how many. */
   const renewAll = async (prefix: string, placeOf: (id: string) => string): Promise<number> => {
     let renewed = 0;
-    for await (const page of redis.scanStream({ match: `${escapePattern(prefix)}*`, count: 500 })) {
-      for (const key of page as string[]) {
-        const sealed = await redis.get(key);
-        const id = key.slice(prefix.length);
-        const anew = sealed === null ? undefined : renew(sealed, placeOf(id), id);
-        if (anew !== undefined) renewed += Number(await resealScript(redis, [key], ['', sealed ?? '', anew]));
+    for (const server of serversOf(redis)) {
+      for await (const page of server.scanStream({ match: `${escapePattern(prefix)}*`, count: 500 })) {
+        for (const key of page as string[]) {
+          const sealed = await redis.get(key);
+          const id = key.slice(prefix.length);
+          const anew = sealed === null ? undefined : renew(sealed, placeOf(id), id);
+          if (anew !== undefined)
+            renewed += Number(await resealScript(redis, [key], ['', sealed ?? '', anew]));
+        }
       }
     }
     return renewed;

@@ -1,6 +1,7 @@
 /** Tasks whose scans are to be deleted on their scanner: noted before they end, so that no crash forgets one. */
-import type { Redis } from 'ioredis';
+
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 export interface ScannerCleanup {
   note(taskId: string): Promise<void>;
@@ -8,7 +9,7 @@ export interface ScannerCleanup {
   done(taskId: string): Promise<void>;
 }
 
-export function createScannerCleanup(redis: Redis, keys: Keys): ScannerCleanup {
+export function createScannerCleanup(redis: RedisClient, keys: Keys): ScannerCleanup {
   return {
     async note(taskId) {
       await redis.sadd(keys.scannerCleanup, taskId);

@@ -1,8 +1,8 @@
 /** The runs of schedules: which may be decided now, and what came of them, each noted once. */
 import type { ScheduleOutcome, ScheduleRecord } from '@scanmq/contract';
 import type { Job, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { beginScheduleRunScript, changeScheduleScript } from './scripts.js';
 
 /** One run of a schedule. */
@@ -66,7 +66,7 @@ export function dueRun(job: Pick<Job, 'id'>): DueRun | undefined {
 }
 
 export function createScheduleRuns(options: {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly queue: Queue;
   readonly now: () => Date;

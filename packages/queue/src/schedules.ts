@@ -15,12 +15,12 @@ import {
   scheduleRecordSchema,
 } from '@scanmq/contract';
 import type { Queue, RepeatOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { changeScheduleScript, createScheduleScript } from './scripts.js';
 
 export interface ScheduleStoreOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   /** The queue of the runs. */
   readonly queue: Queue;

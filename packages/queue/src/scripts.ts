@@ -1,8 +1,12 @@
 /** The few Lua scripts: what must be atomic in Redis. Each file in `lua/` has its keys, arguments and answers at its head. */
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './redis-client.js';
 
-type Script = (redis: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+type Script = (
+  redis: RedisClient,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+) => Promise<unknown>;
 
 const textOf = (file: string): string => readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8');
 
@@ -13,7 +17,7 @@ const textOf = (file: string): string => readFileSync(new URL(`../lua/${file}.lu
 function script(file: string, shared?: string): Script {
   const lua = `${shared === undefined ? '' : textOf(shared)}${textOf(file)}`;
   const command = `scanmq:${file}`;
-  const defined = new WeakSet<Redis>();
+  const defined = new WeakSet<RedisClient>();
   return async (redis, keys, args) => {
     if (!defined.has(redis)) {
       redis.defineCommand(command, { lua });

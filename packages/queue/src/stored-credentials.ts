@@ -11,10 +11,10 @@ import {
   type ScanType,
   type StoreCredential,
 } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { openCredentials, sealCredentials } from './credentials.js';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 export const storedEntrySchema = z.object({ view: credentialViewSchema, sealed: z.string() });
 export type StoredEntry = z.output<typeof storedEntrySchema>;
@@ -62,7 +62,7 @@ export interface StoredCredentials {
 export const storedPlace = (name: string): string => `stored credential ${name}`;
 
 export function createStoredCredentials(
-  redis: Redis,
+  redis: RedisClient,
   keys: Keys,
   ring: readonly Buffer[],
   now: () => Date,

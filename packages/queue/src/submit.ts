@@ -10,6 +10,7 @@ import {
 import { type Created, createTask, newTask } from './create-task.js';
 import { hashRequest, sealCredentials } from './credentials.js';
 import type { Queues } from './queues.js';
+import type { Replication } from './replication.js';
 import type { StoredCredentials } from './stored-credentials.js';
 import type { TaskStore } from './task-store.js';
 
@@ -24,6 +25,7 @@ export interface Placement {
 export interface SubmitDeps {
   readonly tasks: TaskStore;
   readonly queues: Queues;
+  readonly replication: Replication;
   readonly stored: StoredCredentials;
   readonly credentialsKey: Buffer | undefined;
   readonly credentialsKeysPrevious: readonly Buffer[];

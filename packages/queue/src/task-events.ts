@@ -1,8 +1,8 @@
 /** The events of a task, as the scripts that change it wrote them (`lua/task-events.lua`). */
 import { type TaskEvent, type TaskState, taskEventSchema, taskStateSchema } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 export interface EventPage {
   /** Those after the place asked for, the oldest first. */
@@ -28,7 +28,7 @@ const storedSchema = z
   .transform(([id, type, data]): unknown => ({ id, type, data }))
   .pipe(taskEventSchema);
 
-export function createTaskEvents(redis: Redis, keys: Keys): TaskEvents {
+export function createTaskEvents(redis: RedisClient, keys: Keys): TaskEvents {
   return {
     async after(taskId, id) {
       const key = keys.events(taskId);

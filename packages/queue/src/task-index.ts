@@ -3,15 +3,15 @@
  * current by the change log, read before every question: a task that any process accepted a moment ago is found.
  */
 import type { ScanType, TaskState } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { compactTargets } from './compact-targets.js';
 import type { Keys } from './keys.js';
 import { oneAtATime } from './one-at-a-time.js';
+import type { RedisClient } from './redis-client.js';
 import type { TaskLog, TaskLogEntry } from './task-log.js';
 import { createTaskTable, type TaskMatches, type TaskQuery, type TaskTable } from './task-table.js';
 
 export interface TaskIndexDeps {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly log: TaskLog;
 }
@@ -128,7 +128,12 @@ function isEmpty({ targets: { v4, v6, names } }: { targets: ReturnType<typeof co
   return v4.length + v6.length + names.length === 0;
 }
 
-async function readRows(redis: Redis, keys: Keys, table: TaskTable, tasks: readonly NewRow[]): Promise<void> {
+async function readRows(
+  redis: RedisClient,
+  keys: Keys,
+  table: TaskTable,
+  tasks: readonly NewRow[],
+): Promise<void> {
   if (tasks.length === 0) return;
   const pipeline = redis.pipeline();
   for (const { taskId } of tasks) pipeline.hmget(keys.record(taskId), ...FIELDS);

@@ -3,8 +3,8 @@
  * atomic step as the record. Bounded: whoever was away for too long is told, and has to look at the records themselves.
  */
 import { TASK_STATES, type TaskState } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 /** Entries kept at least; Redis drops older ones in whole blocks (`MAXLEN ~`). */
 export const TASK_LOG_ENTRIES = 50_000;
@@ -35,7 +35,7 @@ export interface TaskLog {
 export const LOG_BEGINNING = '0-0';
 const STATES: ReadonlySet<string> = new Set<LoggedState>([...TASK_STATES, 'removed']);
 
-export function createTaskLog(redis: Redis, keys: Keys): TaskLog {
+export function createTaskLog(redis: RedisClient, keys: Keys): TaskLog {
   return {
     async end() {
       const [newest] = await redis.xrevrange(keys.log, '+', '-', 'COUNT', 1);

@@ -13,9 +13,9 @@ import {
   type TransitionCause,
   taskRecordSchema,
 } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { createBackgroundCopies } from './background-copies.js';
 import { type Keys, queueNameOf } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { writeTaskFile } from './task-file.js';
 
@@ -31,7 +31,7 @@ export class NotOwnerError extends Error {
 }
 
 export interface TaskStoreOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   /** Absolute path of the directory that holds one directory per task. */
   readonly dataDir: string;

@@ -1,6 +1,7 @@
 /** How long a waiting task will wait, from what the last scans of its pool took. */
-import type { Redis } from 'ioredis';
+
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 
 /** Scans remembered for the estimate. */
 const REMEMBERED_SCANS = 50;
@@ -8,7 +9,7 @@ const MS_PER_MINUTE = 60_000;
 
 /** Remembers how long a scan took, for the estimates of its pool. */
 export async function rememberDuration(
-  redis: Redis,
+  redis: RedisClient,
   keys: Keys,
   pool: string,
   durationMs: number,
@@ -35,7 +36,11 @@ export function typicalDuration(
   return median ?? (runningForMs.length === 0 ? undefined : Math.max(...runningForMs));
 }
 
-export async function recentDurations(redis: Redis, keys: Keys, pool: string): Promise<readonly number[]> {
+export async function recentDurations(
+  redis: RedisClient,
+  keys: Keys,
+  pool: string,
+): Promise<readonly number[]> {
   return (await redis.lrange(keys.durations(pool), 0, -1)).map(Number);
 }
 

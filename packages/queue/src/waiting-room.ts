@@ -5,10 +5,11 @@
  * call that gets lost costs a minute and not the task.
  */
 import type { TaskRecord, WaitingFor } from '@scanmq/contract';
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
 import type { Keys } from './keys.js';
 import { jobPriority } from './priority.js';
 import type { Queues } from './queues.js';
+import type { RedisClient } from './redis-client.js';
 import type { TaskNews, TaskStore } from './task-store.js';
 
 export interface WaitingRoom {
@@ -43,7 +44,12 @@ export function waitNews(reason: string): TaskNews {
   return { type: 'log', message: `Waits: ${reason}.` };
 }
 
-export function createWaitingRoom(redis: Redis, keys: Keys, tasks: TaskStore, queues: Queues): WaitingRoom {
+export function createWaitingRoom(
+  redis: RedisClient,
+  keys: Keys,
+  tasks: TaskStore,
+  queues: Queues,
+): WaitingRoom {
   const leave: WaitingRoom['leave'] = async (task) => {
     const { task_id: taskId, scanner_pool: pool } = task;
     const blocker = await redis.hget(keys.parkedBlockers(pool), taskId);

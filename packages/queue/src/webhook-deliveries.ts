@@ -21,9 +21,9 @@ import {
   type WebhookPayload,
 } from '@scanmq/contract';
 import type { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { noteAttemptScript, noteDeliveryScript } from './scripts.js';
 import type { WebhookStore, WebhookViewer } from './webhooks.js';
 
@@ -78,7 +78,7 @@ export interface WebhookDeliveries {
 const KEPT_JOBS = { age: 86_400, count: 1_000 };
 
 export function createWebhookDeliveries(options: {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly queue: Queue;
   readonly webhooks: WebhookStore;

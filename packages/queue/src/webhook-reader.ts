@@ -13,10 +13,10 @@ import {
   type TaskRecord,
   type TaskState,
 } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { ZodError } from 'zod';
 import type { Keys } from './keys.js';
 import { quietErrors } from './quiet-errors.js';
+import { duplicateOf, type RedisClient } from './redis-client.js';
 import { advanceWebhooksScript } from './scripts.js';
 import { LOG_BEGINNING, type TaskLog, type TaskLogEntry } from './task-log.js';
 import type { TaskStore } from './task-store.js';
@@ -24,7 +24,7 @@ import type { WebhookDeliveries } from './webhook-deliveries.js';
 import type { WebhookRecord, WebhookStore } from './webhooks.js';
 
 export interface WebhookReaderDeps {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly log: TaskLog;
   readonly tasks: TaskStore;
@@ -58,7 +58,7 @@ export function startWebhookReader(deps: WebhookReaderDeps, reports: WebhookRead
   const closing = new AbortController();
   const onError = quietErrors((error: Error) => reports.onError(error));
   // waits for news; commands of others must not wait behind it
-  const blocking = redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+  const blocking = duplicateOf(redis, { maxRetriesPerRequest: null, enableOfflineQueue: true });
   blocking.on('error', onError);
   let hasTurn = false;
 

@@ -43,6 +43,7 @@ async function open(credentialsKey: Buffer | undefined): Promise<QueueSystem> {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
         sentinels: [],
         sentinelName: undefined,
+        sentinelPassword: undefined,
         clusterNodes: [],
       },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,

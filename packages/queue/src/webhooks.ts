@@ -12,10 +12,10 @@ import {
   type WebhookId,
   webhookSchema,
 } from '@scanmq/contract';
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { openText, sealText } from './credentials.js';
 import type { Keys } from './keys.js';
+import type { RedisClient } from './redis-client.js';
 import { changeWebhookScript, createWebhookScript } from './scripts.js';
 import type { TaskLog } from './task-log.js';
 
@@ -58,7 +58,7 @@ const SECRET_BYTES = 32;
 export const webhookPlace = (webhookId: string): string => `secret of webhook ${webhookId}`;
 
 export function createWebhookStore(options: {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: Keys;
   readonly log: TaskLog;
   /** Keys of sealed secrets: the first seals. */

@@ -51,7 +51,13 @@ async function newestEntries(
   settings: Settings,
 ): Promise<ReadonlyMap<string, KnownHead> | undefined> {
   try {
-    const redis = await connectRedis(settings.redis, 'gateway', () => undefined, REDIS_WAIT_MS);
+    const redis = await connectRedis({
+      settings: settings.redis,
+      role: 'gateway',
+      waitMs: REDIS_WAIT_MS,
+      onError: () => undefined,
+      onWaiting: () => undefined,
+    });
     try {
       return await createAuditHeads(redis, accessKeys(settings.queuePrefix)).all();
     } finally {

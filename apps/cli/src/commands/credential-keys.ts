@@ -58,6 +58,7 @@ export async function rotateCredentials(
     onError: (what, error) =>
       io.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`),
     onWarning: (message) => io.stderr.write(`${message}\n`),
+    onWaiting: (message) => io.stderr.write(`${message}\n`),
   });
   try {
     const report = await queue.reseal();

@@ -93,7 +93,13 @@ export async function revokeApiKey(io: ProgramIo, key: string, options: Output):
 
 async function withAccess<T>(io: ProgramIo, act: (access: Access) => Promise<T>): Promise<T> {
   const settings = readSettings(io.env);
-  const redis = await connectRedis(settings.redis, 'gateway', () => undefined, REDIS_WAIT_MS);
+  const redis = await connectRedis({
+    settings: settings.redis,
+    role: 'gateway',
+    waitMs: REDIS_WAIT_MS,
+    onError: () => undefined,
+    onWaiting: () => undefined,
+  });
   try {
     const access = await openAccess({
       settings,

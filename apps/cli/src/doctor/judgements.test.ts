@@ -11,6 +11,7 @@ const LOCAL: RedisSettings = {
   url: 'redis://127.0.0.1:6379',
   sentinels: [],
   sentinelName: undefined,
+  sentinelPassword: undefined,
   clusterNodes: [],
 };
 const GOOD: RedisFacts = {

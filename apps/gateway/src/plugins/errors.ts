@@ -1,4 +1,5 @@
 import { ScanmqError, toProblem, toScanmqError } from '@scanmq/contract';
+import { isRedisAway } from '@scanmq/queue';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 declare module 'fastify' {
@@ -66,13 +67,9 @@ function ofFramework(thrown: unknown): ScanmqError | undefined {
   return new ScanmqError('invalid_request', what, { cause: thrown });
 }
 
-/** Redis away: the gateway fails fast, and the client may repeat with the same idempotency key. */
+/** Redis away, or failing over: the gateway fails fast, and the client may repeat with the same idempotency key. */
 function ofRedis(thrown: unknown): ScanmqError | undefined {
-  if (!(thrown instanceof Error)) return undefined;
-  const away =
-    thrown.name === 'MaxRetriesPerRequestError' ||
-    /Connection is closed|enableOfflineQueue|Command timed out|ECONNREFUSED/.test(thrown.message);
-  return away
+  return isRedisAway(thrown)
     ? new ScanmqError(
         'unavailable',
         'Redis is away; nothing was accepted for sure. Repeat the request with the same idempotency key.',

@@ -2,8 +2,8 @@
  * The newest entry of each chain, kept in Redis: away from the files, so that cutting off the end of a log, or taking it
  * away whole, is noticed. It is written after the entry; a crash in between leaves it one behind, never ahead.
  */
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { RedisClient } from '../redis-client.js';
 import type { AccessKeys } from '../redis-keys.js';
 import type { Head } from './chain.js';
 
@@ -23,7 +23,7 @@ export interface AuditHeads {
   set(head: Head, file: string, host: string): Promise<void>;
 }
 
-export function createAuditHeads(redis: Redis, keys: AccessKeys): AuditHeads {
+export function createAuditHeads(redis: RedisClient, keys: AccessKeys): AuditHeads {
   const parse = (text: string): KnownHead => headSchema.parse(JSON.parse(text));
   return {
     async get(chain) {
