@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ScanmqError } from '@scanmq/contract';
 import { freePort } from './free-port.js';
-import { type RunningRedis, runRedis } from './run-redis.js';
+import { type RunningRedis, runRedis, type ServerSettings } from './run-redis.js';
 
 /** A redis-server of our own, on 127.0.0.1 and a free port, with a private directory. */
 export interface LocalRedis {
@@ -29,6 +29,8 @@ export interface LocalRedisOptions {
   readonly port?: number;
   /** The append-only file, so that a crash loses nothing that was acknowledged over a second ago; true when left out. */
   readonly appendOnly?: boolean;
+  /** Further settings of redis-server. */
+  readonly settings?: ServerSettings;
 }
 
 /** A free port may be taken between looking and using it. */
@@ -40,7 +42,7 @@ const PORT_TRIES = 5;
  * @throws ScanmqError `unavailable` where redis-server is not installed (with what to do), or does not start.
  */
 export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<LocalRedis> {
-  const { appendOnly = true } = options;
+  const { appendOnly = true, settings = {} } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'scanmq-redis-')));
   const removeOwnDirectory = async (): Promise<void> => {
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
@@ -50,7 +52,7 @@ export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<
   for (let tries = 1; ; tries += 1) {
     port = options.port ?? (await freePort());
     try {
-      running = await runRedis({ port, directory, appendOnly });
+      running = await runRedis({ port, directory, appendOnly, settings });
       break;
     } catch (error) {
       const hopeless = error instanceof ScanmqError && error.retryable === 'no';
@@ -60,7 +62,7 @@ export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<
     }
   }
   const start = async (): Promise<void> => {
-    running = await runRedis({ port, directory, appendOnly });
+    running = await runRedis({ port, directory, appendOnly, settings });
   };
   return {
     url: `redis://127.0.0.1:${port}`,

@@ -35,17 +35,22 @@ const GUARDIAN = `
 const INSTALL =
   'redis-server is not installed. Debian or Ubuntu: sudo apt-get install redis-server. macOS: brew install redis. Or set REDIS_URL to a Redis that you have.';
 
+/** Settings of redis-server by name; those with several words have a list. */
+export type ServerSettings = Readonly<Record<string, string | readonly string[]>>;
+
 /**
  * Starts redis-server and waits until it answers.
+ * @param options.settings beside those that every server of ours has.
  * @throws ScanmqError `unavailable`; with `retryable: 'no'` where it is not installed.
  */
 export async function runRedis(options: {
   readonly port: number;
   readonly directory: string;
   readonly appendOnly: boolean;
+  readonly settings?: ServerSettings;
 }): Promise<RunningRedis> {
   const { port, directory } = options;
-  const settings: Readonly<Record<string, string>> = {
+  const settings: ServerSettings = {
     port: String(port),
     bind: '127.0.0.1',
     dir: directory,
@@ -55,8 +60,18 @@ export async function runRedis(options: {
     'maxmemory-policy': 'noeviction',
     daemonize: 'no',
     logfile: join(directory, 'redis.log'),
+    ...options.settings,
   };
-  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value].flat());
+  return await runServer(port, directory, args);
+}
+
+/** Starts a Sentinel with this configuration, a file that it rewrites as it goes. Throws as `runRedis`. */
+export async function runSentinel(port: number, directory: string, file: string): Promise<RunningRedis> {
+  return await runServer(port, directory, [file, '--sentinel']);
+}
+
+async function runServer(port: number, directory: string, args: readonly string[]): Promise<RunningRedis> {
   const guardian = spawn('/bin/sh', ['-c', GUARDIAN, 'sh', ...args], {
     stdio: ['pipe', 'pipe', 'ignore'],
     // a session of its own: a Ctrl-C at the terminal must not end Redis before those who use it
