@@ -2,6 +2,7 @@
 const RANKS = [
   ['contract'],
   ['config', 'observability', 'local-redis'],
+  ['store'],
   ['scanners', 'findings', 'queue', 'webhooks', 'access', 'simulator'],
   ['processor'],
 ];
@@ -45,9 +46,9 @@ module.exports = {
     ),
     only(
       'scanners-know-no-queue',
-      '^packages/(scanners|findings|webhooks|simulator)/',
+      '^packages/(scanners|findings|webhooks|simulator|store)/',
       'node_modules/(bullmq|ioredis)/',
-      'scanners, findings and webhooks do not know BullMQ',
+      'scanners, findings, webhooks and store do not know BullMQ',
     ),
     {
       ...only(
@@ -57,6 +58,10 @@ module.exports = {
         'only the drivers, the sender of webhooks and the client of our own API speak HTTP',
       ),
       from: { pathNot: '^(packages/(scanners|webhooks)|apps/cli)/|\\.test\\.ts$' },
+    },
+    {
+      ...only('s3-has-one-user', '.', 'node_modules/@aws-sdk/', 'only the store knows S3'),
+      from: { pathNot: '^packages/store/|\\.test\\.ts$|^tests/' },
     },
     {
       name: 'through-the-door',

@@ -87,17 +87,19 @@ try {
 /** Records as a year of scans leaves them; without their jobs and files, which the list does not look at. */
 async function fill(url) {
   const { openQueueSystem } = await import('../packages/queue/dist/index.js');
+  const { createDirectoryStore } = await import('../packages/store/dist/index.js');
   const { newTaskId, scanRequestSchema } = await import('../packages/contract/dist/index.js');
   const queue = await openQueueSystem({
     role: 'worker',
     settings: {
-      redis: { url, sentinels: [], sentinelName: undefined, clusterNodes: [] },
+      redis: { url, sentinels: [], sentinelName: undefined, sentinelPassword: undefined, clusterNodes: [] },
+      redisWaitReplicas: 0,
       queuePrefix: QUEUE_PREFIX,
-      dataDir: folder,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
     },
+    store: createDirectoryStore(folder),
     connectWaitMs: 5_000,
     onError: () => undefined,
     onWarning: () => undefined,

@@ -13,6 +13,7 @@ import {
   type TaskRecord,
 } from '@scanmq/contract';
 import { openQueueSystem, type QueueSystem } from '@scanmq/queue';
+import { createDirectoryStore } from '@scanmq/store';
 import { createService, type RunningProgram, restClient, type TestService, until } from '@scanmq/testkit';
 
 const LIMITS = [2, 3, 3, 2, 4];
@@ -46,6 +47,7 @@ beforeAll(async () => {
   const settings = readSettings(service.env);
   queue = await openQueueSystem({
     settings,
+    store: createDirectoryStore(settings.dataDir),
     role: 'worker',
     connectWaitMs: 5_000,
     onError: () => undefined,

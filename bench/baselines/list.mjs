@@ -2,19 +2,21 @@
 import { setImmediate } from 'node:timers/promises';
 import { parseTarget, parseTargets, targetsOverlap } from '../../packages/contract/dist/index.js';
 import { openQueueSystem } from '../../packages/queue/dist/index.js';
+import { createDirectoryStore } from '../../packages/store/dist/index.js';
 
 const [, , dataDir, url, queuePrefix, roundsText] = process.argv;
 const rounds = Number(roundsText);
 const queue = await openQueueSystem({
   role: 'gateway',
   settings: {
-    redis: { url, sentinels: [], sentinelName: undefined, clusterNodes: [] },
+    redis: { url, sentinels: [], sentinelName: undefined, sentinelPassword: undefined, clusterNodes: [] },
+    redisWaitReplicas: 0,
     queuePrefix,
-    dataDir,
     maxAttempts: 3,
     idempotencyTtlMs: 3_600_000,
     scanTimeoutMs: 24 * 3_600_000,
   },
+  store: createDirectoryStore(dataDir),
   connectWaitMs: 5_000,
   onError: () => undefined,
   onWarning: () => undefined,

@@ -1,7 +1,8 @@
 /** The results of a task that has some: opened with what was asked of its scan, and as formats and reports want them. */
-import type { Settings } from '@scanmq/config';
 import { isTerminal, parseTargets, type ResultsQuery, ScanmqError, type TaskRecord } from '@scanmq/contract';
 import {
+  DERIVED_FILES,
+  FILES,
   type RenderedTask,
   type RenderInput,
   type Results,
@@ -9,7 +10,9 @@ import {
   type ScanFacts,
   toResult,
 } from '@scanmq/findings';
-import { type QueueSystem, taskDirectory } from '@scanmq/queue';
+import type { QueueSystem } from '@scanmq/queue';
+import type { ResultStore } from '@scanmq/store';
+import { type HeldResults, holding } from './held-results.js';
 
 export interface CompletedResults {
   /**
@@ -17,9 +20,12 @@ export interface CompletedResults {
    * @throws ScanmqError `not_found`; `invalid_state` while there are none, or when there never will be.
    */
   task(taskId: string): Promise<TaskRecord>;
-  /** Throws as `task`. */
-  open(taskId: string): Promise<{ task: TaskRecord; results: Results }>;
-  resultsOf(task: TaskRecord): Promise<Results>;
+  /** Whoever opens results lets go of them. Throws as `task`; ScanmqError `unavailable` when the store of the files is away. */
+  open(taskId: string): Promise<HeldResults>;
+  /** Throws as `open`. */
+  resultsOf(task: TaskRecord): Promise<HeldResults>;
+  /** Opens results, uses them, and lets go of them. Throws as `open`. */
+  use<T>(taskId: string, use: (results: Results) => Promise<T>): Promise<T>;
   /** Throws as `Results.findings`. */
   rendered(
     task: TaskRecord,
@@ -30,19 +36,32 @@ export interface CompletedResults {
 
 export function createCompletedResults({
   queue,
+  files: kept,
   store,
-  settings,
 }: {
   readonly queue: QueueSystem;
+  readonly files: ResultStore;
   readonly store: ResultsStore;
-  readonly settings: Pick<Settings, 'dataDir'>;
 }): CompletedResults {
-  function resultsOf(task: TaskRecord): Promise<Results> {
-    return store.open(taskDirectory(settings.dataDir, task.task_id), {
-      defaultProfile: task.schema_profile,
-      extraMetadata: metadataOf(task),
-      scan: scanFactsOf(task),
-    });
+  async function resultsOf(task: TaskRecord): Promise<HeldResults> {
+    const files = await kept.read(task.task_id, versionOf(task));
+    try {
+      await files.fetch(DERIVED_FILES);
+      const results = await store.open(files.directory, {
+        defaultProfile: task.schema_profile,
+        extraMetadata: metadataOf(task),
+        scan: scanFactsOf(task),
+        rebuilding: {
+          before: () => files.fetch([FILES.raw]),
+          // for others: here they are already
+          after: () => files.publish(DERIVED_FILES).catch(() => undefined),
+        },
+      });
+      return { task, results, files };
+    } catch (error) {
+      await files.close();
+      throw error;
+    }
   }
 
   async function completedTask(taskId: string): Promise<TaskRecord> {
@@ -62,9 +81,11 @@ export function createCompletedResults({
     task: completedTask,
     resultsOf,
 
-    async open(taskId) {
-      const task = await completedTask(taskId);
-      return { task, results: await resultsOf(task) };
+    open: async (taskId) => await resultsOf(await completedTask(taskId)),
+
+    async use(taskId, use) {
+      const held = await resultsOf(await completedTask(taskId));
+      return await holding([held], () => use(held.results));
     },
 
     async rendered(task, results, query) {
@@ -73,6 +94,11 @@ export function createCompletedResults({
       return { task: renderedTask(task), summary, quality, total, findings: stream };
     },
   };
+}
+
+/** As long as it is the same, so are the files of the results. */
+function versionOf(task: TaskRecord): string {
+  return `${task.completed_at}:${task.checkpoint?.export?.sha256}`;
 }
 
 /** What was asked of the scan: of an import only its export tells. */

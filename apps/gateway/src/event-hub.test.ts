@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { scanRequestSchema } from '@scanmq/contract';
 import { createLogger } from '@scanmq/observability';
 import { openQueueSystem, type QueueSystem } from '@scanmq/queue';
+import { createDirectoryStore } from '@scanmq/store';
 import { until } from '@scanmq/testkit';
 import Fastify from 'fastify';
 import { createEventHub, type EventHub, type SentEvent } from './event-hub.js';
@@ -34,14 +35,15 @@ beforeAll(async () => {
         sentinelPassword: undefined,
         clusterNodes: [],
       },
+      redisWaitReplicas: 0,
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: directory,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: randomBytes(32),
       priorityAgeingMs: 3_600_000,
     },
+    store: createDirectoryStore(directory),
     connectWaitMs: 5_000,
     onError: () => undefined,
     onWarning: () => undefined,

@@ -38,6 +38,7 @@ import {
 import type { QueueSystem } from '@scanmq/queue';
 import type { CompletedResults } from './completed-results.js';
 import { doubtsOf, previousTask, sameTargets } from './gate-baseline.js';
+import { type HeldResults, holding, letGo, writtenOut } from './held-results.js';
 import type { Download } from './result-service.js';
 
 export interface GateServiceDeps {
@@ -60,6 +61,7 @@ export interface GateService {
 
 /** What a request comes to, once everything it names is found. */
 interface Case {
+  readonly held: readonly HeldResults[];
   readonly task: TaskRecord;
   readonly results: Results;
   readonly policy: GatePolicy;
@@ -79,13 +81,18 @@ export function createGateService(deps: GateServiceDeps): GateService {
     const rules = request.ignore ?? [];
     const issues = ignoreRuleIssues(rules, now).map((issue) => ({ ...issue, path: `ignore.${issue.path}` }));
     if (issues.length > 0) throw new InvalidRequestError('A rule of the ignore file holds too long.', issues);
-    const { task, results } = await completed.open(taskId);
-    const base = await baselineOf(task, request, policy);
+    const head = await completed.open(taskId);
+    const { task, results } = head;
+    const base = await baselineOf(task, request, policy).catch(async (error: unknown) => {
+      await letGo([head]);
+      throw error;
+    });
     const known: Baseline | undefined =
       request.baseline_findings !== undefined
         ? { kind: 'findings', ids: request.baseline_findings }
-        : base && { kind: 'task', task: { taskId: base.task.task_id, results: base.results } };
+        : base && { kind: 'task', task: { taskId: base.held.task.task_id, results: base.held.results } };
     return {
+      held: base ? [head, base.held] : [head],
       task,
       results,
       policy,
@@ -97,13 +104,13 @@ export function createGateService(deps: GateServiceDeps): GateService {
           : base
             ? {
                 kind: base.named ? 'task' : 'previous',
-                task_id: base.task.task_id,
-                completed_at: base.task.completed_at,
+                task_id: base.held.task.task_id,
+                completed_at: base.held.task.completed_at,
                 findings: null,
               }
             : null,
-      baseTask: base?.task,
-      baseResults: base?.results,
+      baseTask: base?.held.task,
+      baseResults: base?.held.results,
     };
   }
 
@@ -111,24 +118,24 @@ export function createGateService(deps: GateServiceDeps): GateService {
     head: TaskRecord,
     { baseline, baseline_findings }: GateRequest,
     policy: GatePolicy,
-  ): Promise<{ task: TaskRecord; results: Results; named: boolean } | undefined> {
+  ): Promise<{ readonly held: HeldResults; readonly named: boolean } | undefined> {
     if (baseline_findings !== undefined) return undefined;
     if (baseline !== undefined && baseline !== 'previous') {
       if (baseline === head.task_id)
         throw new InvalidRequestError('A task cannot be its own baseline.', [
           { path: 'baseline', message: 'expected another task' },
         ]);
-      const opened = await completed.open(baseline).catch((error: unknown) => {
+      const held = await completed.open(baseline).catch((error: unknown) => {
         if (!(error instanceof ScanmqError)) throw error;
         throw new ScanmqError(error.code, `The baseline ${baseline} cannot be used: ${error.message}`, {
           cause: error,
         });
       });
-      return { ...opened, named: true };
+      return { held, named: true };
     }
     if (baseline === undefined && !policy.new_only) return undefined;
     const task = await previousTask(queue, head);
-    return task && { task, results: await completed.resultsOf(task), named: false };
+    return task && { held: await completed.resultsOf(task), named: false };
   }
 
   async function judge(one: Case, limit: number): Promise<GateAnswer> {
@@ -136,22 +143,27 @@ export function createGateService(deps: GateServiceDeps): GateService {
   }
 
   return {
-    judge: async (taskId, request) => await judge(await prepare(taskId, request), request.limit),
+    async judge(taskId, request) {
+      const one = await prepare(taskId, request);
+      return await holding(one.held, () => judge(one, request.limit));
+    },
 
     async document(taskId, request, format) {
       const one = await prepare(taskId, request);
-      if (format === 'baseline') return await baselineFile(deps, one);
-      const [answer, judgements, input] = await Promise.all([
-        judge(one, 0),
-        store.judgeEach(one.input),
-        completed.rendered(one.task, one.results, { filters: undefined, sort: undefined }),
-      ]);
-      const { mediaType, extension, write } = FORMATS[format];
-      return {
-        mediaType,
-        fileName: `${taskId}.${extension}`,
-        body: write(judgedInput(input, answer, one.rules, judgements), { version: deps.version }),
-      };
+      return await writtenOut(one.held, async () => {
+        if (format === 'baseline') return await baselineFile(deps, one);
+        const [answer, judgements, input] = await Promise.all([
+          judge(one, 0),
+          store.judgeEach(one.input),
+          completed.rendered(one.task, one.results, { filters: undefined, sort: undefined }),
+        ]);
+        const { mediaType, extension, write } = FORMATS[format];
+        return {
+          mediaType,
+          fileName: `${taskId}.${extension}`,
+          body: write(judgedInput(input, answer, one.rules, judgements), { version: deps.version }),
+        };
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Bringing in results: an uploaded export, or a scan made in a scanner's own interface. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Settings } from '@scanmq/config';
@@ -15,14 +15,16 @@ import {
 } from '@scanmq/contract';
 import { FILES } from '@scanmq/findings';
 import { importScan, instanceNamed } from '@scanmq/processor';
-import { IMPORT_POOL, type QueueSystem, type SubmitContext, taskDirectory } from '@scanmq/queue';
+import { IMPORT_POOL, type QueueSystem, type SubmitContext } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
+import type { ResultStore } from '@scanmq/store';
 import type { DiskGuard } from './disk-guard.js';
 
 export interface ImportServiceDeps {
   readonly queue: QueueSystem;
+  readonly files: ResultStore;
   readonly registry: ScannerRegistry;
-  readonly settings: Pick<Settings, 'dataDir' | 'importMaxBytes'>;
+  readonly settings: Pick<Settings, 'importMaxBytes'>;
   readonly disk: DiskGuard;
   readonly now: () => Date;
 }
@@ -59,15 +61,20 @@ const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
 const DISCARD_MS = 30_000;
 
 export function createImportService(deps: ImportServiceDeps): ImportService {
-  const { queue, registry, settings } = deps;
+  const { queue, files, registry, settings } = deps;
   return {
     async upload(body, params, context) {
       await deps.disk.check();
       const taskId = newTaskId(IMPORT_POOL, deps.now());
-      const directory = taskDirectory(settings.dataDir, taskId);
-      await mkdir(directory, { recursive: true });
+      const received = await files.work(taskId);
       try {
-        const sha256 = await receive(body, join(directory, FILES.raw), settings.importMaxBytes, deps.disk);
+        const sha256 = await receive(
+          body,
+          join(received.directory, FILES.raw),
+          settings.importMaxBytes,
+          deps.disk,
+        );
+        await received.publish([FILES.raw]);
         const { task, replay } = await queue.submitImport(
           {
             taskId,
@@ -93,12 +100,15 @@ export function createImportService(deps: ImportServiceDeps): ImportService {
           context,
         );
         // the first upload has the file already
-        if (replay) await rm(directory, { recursive: true, force: true });
+        if (replay) await files.remove(taskId);
         return { task: toScanStatus(task), replay };
       } catch (error) {
+        // housekeeping removes what cannot be removed now
         if (!(await queue.tasks.find(taskId).catch(() => 'unknown')))
-          await rm(directory, { recursive: true, force: true });
+          await files.remove(taskId).catch(() => undefined);
         throw error;
+      } finally {
+        await received.close();
       }
     },
 

@@ -2,6 +2,7 @@ import type { Settings } from '@scanmq/config';
 import { type HousekeepingReport, seesAllTasks } from '@scanmq/contract';
 import type { Metrics } from '@scanmq/observability';
 import type { ScannerRegistry } from '@scanmq/scanners';
+import type { ResultStore } from '@scanmq/store';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { principalOf } from './access/install-access.js';
 import type { Services, ServicesDeps, ServicesFor } from './access/services.js';
@@ -30,6 +31,7 @@ export interface RestDeps extends ServicesDeps {
   readonly settings: Pick<Settings, 'importMaxBytes' | 'dataDir' | 'minFreeDiskBytes' | 'sweepIntervalMs'>;
   readonly registry: ScannerRegistry;
   readonly keepHouse: (dryRun: boolean) => Promise<HousekeepingReport>;
+  readonly files: Pick<ResultStore, 'check'>;
   readonly metrics: Metrics;
   readonly version: string;
 }

@@ -1,11 +1,7 @@
 /**
  * What users can ask of results, once for every front: REST and MCP call these functions and nothing below them.
  */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { Settings } from '@scanmq/config';
 import {
   type Comparison,
   type ComparisonQuery,
@@ -26,19 +22,22 @@ import {
   type FormatName,
   type HostPage,
   type QueryOptions,
+  type Results,
   type ResultsStore,
   renderComparison,
   renderReport,
   type SearchedTask,
 } from '@scanmq/findings';
-import { type QueueSystem, taskDirectory } from '@scanmq/queue';
+import { isRedisAway, type QueueSystem } from '@scanmq/queue';
+import type { ResultStore } from '@scanmq/store';
 import { type CompletedResults, renderedTask } from './completed-results.js';
+import { type HeldResults, heldWhileRead, holding, letGo, writtenOut } from './held-results.js';
 
 export interface ResultServiceDeps {
   readonly queue: QueueSystem;
+  readonly files: ResultStore;
   readonly store: ResultsStore;
   readonly completed: CompletedResults;
-  readonly settings: Pick<Settings, 'dataDir'>;
   readonly version: string;
   readonly now: () => Date;
 }
@@ -55,7 +54,7 @@ export interface RawExport {
   readonly fileName: string;
   /** Another one for another export. */
   readonly version: string;
-  open(): Readable;
+  open(): Promise<Readable>;
 }
 
 export interface FormatQuery {
@@ -111,8 +110,13 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       throw new InvalidRequestError('A task cannot be compared with itself.', [
         { path: 'base_task_id', message: 'expected another task than head_task_id' },
       ]);
-    const [base, head] = await Promise.all([completed.open(baseTaskId), completed.open(headTaskId)]);
+    const base = await completed.open(baseTaskId);
+    const head = await completed.open(headTaskId).catch(async (error: unknown) => {
+      await letGo([base]);
+      throw error;
+    });
     return {
+      held: [base, head],
       base: { taskId: baseTaskId, results: base.results },
       head: { taskId: headTaskId, results: head.results },
       baseTask: base.task,
@@ -124,7 +128,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
   async function* completedTasks(
     since: string | undefined,
     owner: string | undefined,
-  ): AsyncGenerator<SearchedTask> {
+  ): AsyncGenerator<TaskRecord> {
     const sinceMs = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since);
     let cursor: string | undefined;
     for (;;) {
@@ -132,97 +136,122 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
       for (const task of await queue.tasks.getMany(ids)) {
         if (task?.state !== 'completed') continue;
         if (Date.parse(task.completed_at ?? task.created_at) < sinceMs) return;
-        if (owner === undefined || task.principal === owner) yield searched(task);
+        if (owner === undefined || task.principal === owner) yield task;
       }
       cursor = ids.at(-1);
       if (ids.length < TASK_BATCH) return;
     }
   }
 
-  function searched(task: TaskRecord): SearchedTask {
-    return {
-      taskId: task.task_id,
-      completedAt: task.completed_at,
-      // one task whose files were cleared away must not spoil the search over all others
-      open: () => completed.resultsOf(task).catch(() => undefined),
-    };
+  /** Searches one task after the other; each is let go when the next is opened. */
+  async function searchIn(tasks: AsyncIterable<TaskRecord>, params: SearchParams): Promise<SearchAnswer> {
+    let held: readonly HeldResults[] = [];
+    async function openNext(task: TaskRecord): Promise<Results | undefined> {
+      await letGo(held);
+      held = [];
+      try {
+        const opened = await completed.resultsOf(task);
+        held = [opened];
+        return opened.results;
+      } catch (error) {
+        // files that are away for now are not "nothing found"
+        if (isRedisAway(error) || (error instanceof ScanmqError && error.code === 'unavailable')) throw error;
+        // one task whose files were cleared away must not spoil the search over all others
+        return undefined;
+      }
+    }
+    async function* searched(): AsyncGenerator<SearchedTask> {
+      for await (const task of tasks)
+        yield { taskId: task.task_id, completedAt: task.completed_at, open: () => openNext(task) };
+    }
+    try {
+      return await store.search(searched(), params);
+    } finally {
+      await letGo(held);
+    }
   }
 
   return {
     async results(taskId, query, options) {
-      const { results } = await completed.open(taskId);
-      return await results.query(query, options);
+      return await completed.use(taskId, (results) => results.query(query, options));
     },
 
     async streamResults(taskId, query) {
-      const { results } = await completed.open(taskId);
-      return await results.stream(query);
+      const held = await completed.open(taskId);
+      const stream = await held.results.stream(query).catch(async (error: unknown) => {
+        await letGo([held]);
+        throw error;
+      });
+      return heldWhileRead([held], stream);
     },
 
     async document(taskId, format, query) {
-      const { task, results } = await completed.open(taskId);
+      const held = await completed.open(taskId);
+      const { task, results } = held;
       const { mediaType, extension, write } = FORMATS[format];
-      if (query.fields) results.checkFields(query.fields);
-      const input = await completed.rendered(task, results, query);
-      return {
-        mediaType,
-        fileName: `${taskId}.${extension}`,
-        body: write(input, {
-          version: deps.version,
-          ...(query.fields === undefined ? {} : { fields: query.fields }),
-          ...(query.failOn === undefined ? {} : { failOn: query.failOn }),
-        }),
-      };
+      return await writtenOut([held], async () => {
+        if (query.fields) results.checkFields(query.fields);
+        const input = await completed.rendered(task, results, query);
+        return {
+          mediaType,
+          fileName: `${taskId}.${extension}`,
+          body: write(input, {
+            version: deps.version,
+            ...(query.fields === undefined ? {} : { fields: query.fields }),
+            ...(query.failOn === undefined ? {} : { failOn: query.failOn }),
+          }),
+        };
+      });
     },
 
     async finding(taskId, findingId) {
-      const { results } = await completed.open(taskId);
-      const finding = await results.finding(findingId);
+      const finding = await completed.use(taskId, (results) => results.finding(findingId));
       if (!finding)
         throw new ScanmqError('not_found', `Task ${taskId} has no finding ${findingId.slice(0, 80)}.`);
       return finding;
     },
 
     async hosts(taskId, page) {
-      const { results } = await completed.open(taskId);
-      return await results.hosts(page);
+      return await completed.use(taskId, (results) => results.hosts(page));
     },
 
     async report(taskId) {
-      const { task, results } = await completed.open(taskId);
-      const [input, topPlugins, hosts, doubtful] = await Promise.all([
-        completed.rendered(task, results, { filters: undefined, sort: REPORT_SORT }),
-        results.topPlugins(REPORT_PLUGINS),
-        results.hosts({ limit: REPORT_HOSTS }),
-        results.hosts({ limit: REPORT_HOSTS, doubtful: true }),
-      ]);
-      return {
-        mediaType: HTML,
-        fileName: `${taskId}.html`,
-        body: renderReport(
-          {
-            ...input,
-            topPlugins,
-            hosts: hosts.hosts.map(({ counts }) => counts),
-            hostsTotal: hosts.total,
-            doubtfulHosts: doubtful.hosts.map(({ quality }) => quality),
-            generatedAt: deps.now(),
-          },
-          { maxFindings: REPORT_FINDINGS },
-        ),
-      };
+      const held = await completed.open(taskId);
+      const { task, results } = held;
+      return await writtenOut([held], async () => {
+        const [input, topPlugins, hosts, doubtful] = await Promise.all([
+          completed.rendered(task, results, { filters: undefined, sort: REPORT_SORT }),
+          results.topPlugins(REPORT_PLUGINS),
+          results.hosts({ limit: REPORT_HOSTS }),
+          results.hosts({ limit: REPORT_HOSTS, doubtful: true }),
+        ]);
+        return {
+          mediaType: HTML,
+          fileName: `${taskId}.html`,
+          body: renderReport(
+            {
+              ...input,
+              topPlugins,
+              hosts: hosts.hosts.map(({ counts }) => counts),
+              hostsTotal: hosts.total,
+              doubtfulHosts: doubtful.hosts.map(({ quality }) => quality),
+              generatedAt: deps.now(),
+            },
+            { maxFindings: REPORT_FINDINGS },
+          ),
+        };
+      });
     },
 
     async rawExport(taskId) {
       const task = await queue.tasks.get(taskId);
-      const path = join(taskDirectory(deps.settings.dataDir, taskId), FILES.raw);
-      const facts = await stat(path).catch(() => undefined);
-      if (!facts) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
+      const file = await deps.files.file(taskId, FILES.raw);
+      if (!file) throw new ScanmqError('not_found', `Task ${taskId} (${task.state}) has no export.`);
       return {
-        bytes: facts.size,
+        bytes: file.bytes,
         fileName: `${taskId}.nessus`,
-        version: `${facts.size}:${facts.mtimeMs}`,
-        open: () => createReadStream(path),
+        version: file.version,
+        open: () => file.open(),
       };
     },
 
@@ -233,43 +262,44 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     },
 
     async compare(baseTaskId, headTaskId, query) {
-      const { base, head } = await compared(baseTaskId, headTaskId);
-      return await store.compare(base, head, query);
+      const { base, head, held } = await compared(baseTaskId, headTaskId);
+      return await holding(held, () => store.compare(base, head, query));
     },
 
     async comparisonReport(baseTaskId, headTaskId) {
-      const { base, head, baseTask, headTask } = await compared(baseTaskId, headTaskId);
-      const comparison = await store.compare(base, head, { limit: 1 });
-      return {
+      const { base, head, baseTask, headTask, held } = await compared(baseTaskId, headTaskId);
+      return await writtenOut(held, async () => ({
         mediaType: HTML,
         fileName: `${baseTaskId}-${headTaskId}.html`,
         body: renderComparison({
-          comparison,
+          comparison: await store.compare(base, head, { limit: 1 }),
           base: renderedTask(baseTask),
           head: renderedTask(headTask),
           items: store.comparisonItems(base, head, {}, REPORT_ITEMS),
           maxItems: REPORT_ITEMS,
           generatedAt: deps.now(),
         }),
-      };
+      }));
     },
 
     async search(params, owner) {
-      if (params.task_id === undefined)
-        return await store.search(completedTasks(params.since, owner), params);
-      const { task } = await completed.open(params.task_id);
-      return await store.search(only(searched(task)), params);
+      if (params.task_id === undefined) return await searchIn(completedTasks(params.since, owner), params);
+      const task = await completed.task(params.task_id);
+      // with a task that was named, an error is the answer
+      await letGo([await completed.resultsOf(task)]);
+      return await searchIn(only(task), params);
     },
   };
 }
 
 interface ComparedPair {
+  readonly held: readonly HeldResults[];
   readonly base: ComparedTask;
   readonly head: ComparedTask;
   readonly baseTask: TaskRecord;
   readonly headTask: TaskRecord;
 }
 
-async function* only(task: SearchedTask): AsyncGenerator<SearchedTask> {
+async function* only(task: TaskRecord): AsyncGenerator<TaskRecord> {
   yield task;
 }

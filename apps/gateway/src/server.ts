@@ -55,7 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     role: 'gateway',
     tracing,
   });
-  const { queue, registry, monitor } = core;
+  const { queue, files, registry, monitor } = core;
   const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {
     await core.close();
     throw error;
@@ -81,15 +81,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     memoryMb: settings.resultsMemoryMb,
     threads: settings.resultsThreads,
   });
-  const completed = createCompletedResults({ queue, store, settings });
+  const completed = createCompletedResults({ queue, files, store });
   const { app, dashboard } = await buildApp({
     service,
-    results: createResultService({ queue, store, completed, settings, version, now }),
+    results: createResultService({ queue, files, store, completed, version, now }),
     gate: createGateService({ queue, store, completed, version, now }),
     events,
     access,
     now,
-    imports: createImportService({ queue, registry, settings, disk, now }),
+    imports: createImportService({ queue, files, registry, settings, disk, now }),
     schedules: createScheduleService({
       queue,
       registry,
@@ -113,7 +113,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     settings,
     queue,
     registry,
-    keepHouse: (dryRun) => keepHouse({ queue, registry, settings, log, now }, dryRun),
+    keepHouse: (dryRun) => keepHouse({ queue, files, registry, settings, log, now }, dryRun),
+    files,
     metrics,
     tracing,
     version,

@@ -57,13 +57,14 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     role: 'worker',
     tracing,
   });
-  const { queue, registry, monitor } = core;
+  const { queue, files, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
   const metrics = await openMetrics('worker');
   const now = (): Date => new Date();
   const admission = createAdmission({ queue, registry, settings, policy, log, now });
   const processor = createScanProcessor({
     queue,
+    files,
     registry,
     settings,
     policy,
@@ -119,7 +120,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     follow: () => followFolders({ queue, registry, log, now }),
     followIntervalMs: settings.followIntervalMs,
     keepHouse: async () => {
-      const report = await keepHouse({ queue, registry, settings, log, now }, false);
+      const report = await keepHouse({ queue, files, registry, settings, log, now }, false);
       metrics.count('nessus_ttl_deletions_total', {}, report.tasks.length);
       // the lists are in the log; the dashboard shows the figures
       return {
@@ -168,6 +169,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     port: settings.workerPort,
     version: options.version,
     queue,
+    files,
     registry,
     settings,
     now,

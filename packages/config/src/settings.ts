@@ -73,6 +73,16 @@ export function readSettings(given: Environment): Settings {
       return 'expected a QUEUE_PREFIX with braces, for example {scanmq}, so that all keys are in one slot';
     return undefined;
   });
+  relation('S3_BUCKET', ['RESULT_STORE'], () =>
+    value('RESULT_STORE') === 's3' && optional('S3_BUCKET') === undefined
+      ? 'expected together with RESULT_STORE=s3'
+      : undefined,
+  );
+  relation('S3_SECRET_ACCESS_KEY', ['S3_ACCESS_KEY_ID'], () =>
+    (optional('S3_ACCESS_KEY_ID') === undefined) === (optional('S3_SECRET_ACCESS_KEY') === undefined)
+      ? undefined
+      : 'expected together with S3_ACCESS_KEY_ID',
+  );
   if (issues.length > 0) throw new ConfigError('The environment', issues);
   return {
     host: value('HOST'),
@@ -89,6 +99,20 @@ export function readSettings(given: Environment): Settings {
     startWaitMs: value('START_WAIT_SECONDS'),
     queuePrefix: value('QUEUE_PREFIX'),
     dataDir: value('DATA_DIR'),
+    s3:
+      value('RESULT_STORE') === 'directory'
+        ? undefined
+        : {
+            bucket: value('S3_BUCKET') ?? '',
+            prefix: optional('S3_PREFIX') ?? '',
+            endpoint: optional('S3_ENDPOINT'),
+            region: value('S3_REGION'),
+            accessKeyId: optional('S3_ACCESS_KEY_ID'),
+            secretAccessKey: optional('S3_SECRET_ACCESS_KEY'),
+            forcePathStyle:
+              (optional('S3_FORCE_PATH_STYLE') ?? String(optional('S3_ENDPOINT') !== undefined)) === 'true',
+          },
+    resultCacheBytes: value('RESULT_CACHE_MB') * 1024 * 1024,
     resultsMemoryMb: value('RESULTS_MEMORY_MB'),
     resultsThreads: value('RESULTS_THREADS'),
     importMaxBytes: value('IMPORT_MAX_MB') * 1024 * 1024,

@@ -106,6 +106,18 @@ export interface OidcSettings {
   readonly defaultRole: Role | undefined;
 }
 
+export interface S3Settings {
+  readonly bucket: string;
+  /** Empty, or ends with a slash. */
+  readonly prefix: string;
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  /** Both, or neither. */
+  readonly accessKeyId: string | undefined;
+  readonly secretAccessKey: string | undefined;
+  readonly forcePathStyle: boolean;
+}
+
 /** The environment, read once at start. Durations are milliseconds. */
 export interface Settings {
   readonly host: string;
@@ -119,6 +131,10 @@ export interface Settings {
   readonly queuePrefix: string;
   /** Absolute path. */
   readonly dataDir: string;
+  /** Undefined where results are kept in the data directory. */
+  readonly s3: S3Settings | undefined;
+  /** Most that copies of results take on disk, where results are kept in a bucket. */
+  readonly resultCacheBytes: number;
   /** Memory and threads for questions about results, and for storing them. */
   readonly resultsMemoryMb: number;
   readonly resultsThreads: number;

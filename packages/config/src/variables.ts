@@ -355,7 +355,54 @@ export const VARIABLES = {
     'Results',
     path,
     './data/tasks',
-    'Directory of the results, one directory per task; shared by gateways and workers',
+    'Directory of the results, one directory per task; shared by gateways and workers. With RESULT_STORE=s3 for files in the making and copies, and not shared',
+  ),
+  RESULT_STORE: define(
+    'Results',
+    z.enum(['directory', 's3'], 'expected directory or s3'),
+    'directory',
+    'directory: results are kept in DATA_DIR; s3: in a bucket, for gateways and workers on machines that share no directory',
+  ),
+  S3_BUCKET: define('Results', anyText, undefined, 'The bucket'),
+  S3_PREFIX: define(
+    'Results',
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_.=-]+(\/[A-Za-z0-9_.=-]+)*\/?$/, 'expected a path of letters, digits, _ . = -')
+      .transform((text) => (text.endsWith('/') ? text : `${text}/`)),
+    undefined,
+    'Begin of every name in the bucket, for example scanmq/tasks',
+  ),
+  S3_ENDPOINT: define(
+    'Results',
+    z
+      .string()
+      .refine(
+        (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+        'expected https://host:port',
+      ),
+    undefined,
+    'Address of a store that speaks S3; that of AWS when left out',
+  ),
+  S3_REGION: define('Results', anyText, 'us-east-1', 'Region of the bucket'),
+  S3_ACCESS_KEY_ID: define(
+    'Results',
+    anyText,
+    undefined,
+    'Key of a user who may list, read, write and delete below the prefix; without it what AWS offers (role, environment, profile)',
+  ),
+  S3_SECRET_ACCESS_KEY: define('Results', anyText, undefined, '… and its secret'),
+  S3_FORCE_PATH_STYLE: define(
+    'Results',
+    z.enum(['true', 'false'], 'expected true or false'),
+    undefined,
+    'true: the bucket is a part of the path, not of the host name; the default with S3_ENDPOINT',
+  ),
+  RESULT_CACHE_MB: define(
+    'Results',
+    whole(1, 1_048_576),
+    '2048',
+    'With RESULT_STORE=s3: copies of results that a gateway keeps on its disk, megabytes; the least recently used go first',
   ),
   RETENTION_COMPLETED_DAYS: define(
     'Results',
@@ -683,6 +730,8 @@ export type VariableName = keyof typeof VARIABLES;
 export const SECRET_VARIABLES = [
   'REDIS_URL',
   'REDIS_SENTINEL_PASSWORD',
+  'S3_ACCESS_KEY_ID',
+  'S3_SECRET_ACCESS_KEY',
   'NESSUS_PASSWORD',
   'NESSUS_ACCESS_KEY',
   'NESSUS_SECRET_KEY',

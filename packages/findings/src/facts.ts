@@ -19,6 +19,11 @@ export const FILES = {
   facts: 'results.json',
 } as const;
 
+/** Made from the raw export; the facts last, which say that the others are there. */
+export const DERIVED_FILES: readonly string[] = [...TABLES.map(tableFile), FILES.facts];
+/** All files of results. */
+export const RESULT_FILES: readonly string[] = [FILES.raw, ...DERIVED_FILES];
+
 /** Changes whenever derived files have another form or content; older ones are rebuilt. */
 export const FORMAT_VERSION = 3;
 

@@ -1,6 +1,6 @@
 export type { ComparedTask } from './compare.js';
 export { type EngineOptions, type FindingsEngine, openFindingsEngine } from './engine.js';
-export { FILES, readFacts } from './facts.js';
+export { DERIVED_FILES, FILES, RESULT_FILES, readFacts } from './facts.js';
 export { FIELD_BY_NAME, HOST_WRITTEN_FIELDS } from './fields.js';
 export type { Finding } from './finding.js';
 export { FORMATS, type FormatName } from './formats/index.js';

@@ -4,18 +4,24 @@ import { ScanmqError } from '@scanmq/contract';
 import { FILES, type ResultFacts } from './facts.js';
 import { type ScanFacts, storeFindings } from './ingest.js';
 
-/**
- * Derives results anew from the raw export, once for however many ask for the same task at a time.
- * @returns throws ScanmqError `not_found` when there is no export; InvalidExportError when it is not usable.
- */
-export function createRebuilder(
-  memoryMb: number,
-): (taskDir: string, scan: ScanFacts) => Promise<ResultFacts> {
+/** What belongs to a rebuild where files are kept elsewhere than in the directory that they are read from. */
+export interface RebuildHooks {
+  /** Brings the raw export, if there is one. */
+  before(): Promise<void>;
+  /** Keeps what was derived, for others. */
+  after(): Promise<void>;
+}
+
+/** Throws ScanmqError `not_found` when there is no export; InvalidExportError when it is not usable; as the hooks. */
+export type Rebuild = (taskDir: string, scan: ScanFacts, hooks: RebuildHooks) => Promise<ResultFacts>;
+
+/** Derives results anew from the raw export, once for however many ask for the same task at a time. */
+export function createRebuilder(memoryMb: number): Rebuild {
   const running = new Map<string, Promise<ResultFacts>>();
-  return async (taskDir, scan) => {
+  return async (taskDir, scan, hooks) => {
     const begun = running.get(taskDir);
     if (begun) return await begun;
-    const rebuilding = rebuild(memoryMb, taskDir, scan);
+    const rebuilding = rebuild(memoryMb, taskDir, scan, hooks);
     running.set(taskDir, rebuilding);
     try {
       return await rebuilding;
@@ -25,8 +31,16 @@ export function createRebuilder(
   };
 }
 
-async function rebuild(memoryMb: number, taskDir: string, scan: ScanFacts): Promise<ResultFacts> {
+async function rebuild(
+  memoryMb: number,
+  taskDir: string,
+  scan: ScanFacts,
+  hooks: RebuildHooks,
+): Promise<ResultFacts> {
+  await hooks.before();
   const raw = await stat(join(taskDir, FILES.raw)).catch(() => undefined);
   if (raw === undefined) throw new ScanmqError('not_found', 'The results of this task are no longer stored.');
-  return await storeFindings({ memoryMb, taskDir, ...scan });
+  const facts = await storeFindings({ memoryMb, taskDir, ...scan });
+  await hooks.after();
+  return facts;
 }

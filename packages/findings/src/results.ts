@@ -17,12 +17,15 @@ import { type Condition, readFilters } from './filters.js';
 import type { Finding } from './finding.js';
 import type { ScanFacts } from './ingest.js';
 import { countPlugins } from './plugin-counts.js';
+import type { Rebuild, RebuildHooks } from './rebuild.js';
 import type { HostCount, PluginCount } from './render-input.js';
 import { createFindingReader, type TableFiles, type WantedFields } from './rows.js';
 import { type Selection, type SelectionCache, type SelectionSql, select, selectionSql } from './selection.js';
 import { readSort, type SortPart } from './sort.js';
 import type { Storage } from './sql.js';
 import { tableFile } from './tables.js';
+
+const NOTHING: RebuildHooks = { before: async () => undefined, after: async () => undefined };
 
 export interface ResultsOptions {
   /** Used when a question names none. */
@@ -31,6 +34,8 @@ export interface ResultsOptions {
   readonly extraMetadata: Readonly<Record<string, unknown>>;
   /** What was asked of the scan, for results that have to be derived anew. */
   readonly scan: ScanFacts;
+  /** For those as well, where the directory is not the place where files are kept. */
+  readonly rebuilding?: RebuildHooks;
 }
 
 /** What results are asked with. */
@@ -38,7 +43,7 @@ export interface ResultsTools {
   readonly engine: FindingsEngine;
   readonly selections: SelectionCache;
   /** Derives results anew, once for however many ask at the same time. */
-  readonly rebuild: (taskDir: string, scan: ScanFacts) => Promise<ResultFacts>;
+  readonly rebuild: Rebuild;
 }
 
 export interface HostRow {
@@ -101,7 +106,8 @@ export async function openResults(
   options: ResultsOptions,
 ): Promise<Results> {
   const { engine, selections } = tools;
-  const facts = (await readFacts(taskDir)) ?? (await tools.rebuild(taskDir, options.scan));
+  const facts =
+    (await readFacts(taskDir)) ?? (await tools.rebuild(taskDir, options.scan, options.rebuilding ?? NOTHING));
   const known = knownFields(facts);
   const storage: Storage = { extraFields: new Set(facts.extra_fields) };
   const files: TableFiles = {

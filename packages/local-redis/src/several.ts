@@ -118,7 +118,11 @@ export async function startLocalSentinels(options: SentinelOptions = {}): Promis
 }
 
 /** Starts a Cluster of masters, without replicas. Throws as `startLocalSentinels`. */
-export async function startLocalCluster({ nodes = 3 }: { readonly nodes?: number } = {}): Promise<LocalCluster> {
+export async function startLocalCluster({
+  nodes = 3,
+}: {
+  readonly nodes?: number;
+} = {}): Promise<LocalCluster> {
   const servers: LocalRedis[] = [];
   const busPorts: number[] = [];
   const stop = async (): Promise<void> => {

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseTargets, ScannerError } from '@scanmq/contract';
-import { FILES, type IngestResult } from '@scanmq/findings';
-import { taskDirectory } from '@scanmq/queue';
+import { FILES, type IngestResult, RESULT_FILES } from '@scanmq/findings';
+import type { TaskFiles } from '@scanmq/store';
 import { sleep } from './interruption.js';
 import { readResults } from './read-results.js';
 import { patiently, type RunContext } from './run-context.js';
+import { publishFiles } from './task-files.js';
 
 /** Exports asked for before the attempt fails; a failed or broken one needs a new file (nessus-api.md section 6.2). */
 const EXPORTS = 3;
@@ -20,21 +21,30 @@ const EXPORT_READY_MS = 60 * 60_000;
 /**
  * Exports the run, streams the bytes to disk, reads and checks them, and stores the findings.
  * A broken or unusable export is asked for again; the bytes of the last one are kept either way.
- * @throws ScannerError `export_failed` (retryable), `invalid_export` (not retryable).
+ * @throws ScannerError `export_failed` (retryable), `invalid_export` (not retryable); as `publishFiles`.
  */
 export async function collectResults(ctx: RunContext, scanId: number): Promise<IngestResult> {
-  const directory = taskDirectory(ctx.deps.settings.dataDir, ctx.task.task_id);
-  await mkdir(directory, { recursive: true });
+  const files = await ctx.deps.files.work(ctx.task.task_id);
+  try {
+    return await collectInto(ctx, scanId, files);
+  } finally {
+    await files.close();
+  }
+}
+
+async function collectInto(ctx: RunContext, scanId: number, files: TaskFiles): Promise<IngestResult> {
+  const { directory } = files;
   for (let tries = 1; ; tries += 1) {
     try {
       const { bytes, sha256 } = await ctx.phase('scan.export', () => exportToDisk(ctx, scanId, directory));
-      const result = await readResults(ctx, {
+      const result = await readResults(ctx, directory, {
         // of an import only the export itself tells what was asked
         scanType: ctx.task.imported ? undefined : ctx.task.scan_type,
         targets: ctx.task.imported ? undefined : parseTargets(ctx.task.targets),
         endedAs: ctx.checkpoint().ended_as ?? 'completed',
       });
       await ctx.note(`Fetched the export of scan ${scanId}: ${bytes} bytes.`);
+      await publishFiles(ctx, files, RESULT_FILES, { replace: true });
       await ctx.save({ export: { bytes, sha256 } });
       ctx.deps.meter.count('scanmq_exports_total', { outcome: 'stored' });
       return { ...result, warnings: [...result.warnings, ...foreignRun(ctx, result.runUuid)] };
@@ -44,8 +54,13 @@ export async function collectResults(ctx: RunContext, scanId: number): Promise<I
         ctx.deps.meter.count('scanmq_exports_total', {
           outcome: error.code === 'invalid_export' ? 'invalid' : 'failed',
         });
-      if (!(error instanceof ScannerError) || tries >= EXPORTS) throw error;
-      if (error.code !== 'export_failed' && error.code !== 'invalid_export') throw error;
+      const again =
+        error instanceof ScannerError && (error.code === 'export_failed' || error.code === 'invalid_export');
+      if (!again || tries >= EXPORTS) {
+        if (again && error.code === 'invalid_export')
+          await publishFiles(ctx, files, [FILES.raw], { replace: true });
+        throw error;
+      }
       ctx.log.warn({ event: 'export.again', reason: error.message, tries }, 'asking for a new export');
       await ctx.note(`Export ${tries} of ${EXPORTS} is not usable: ${error.message}`, error.code);
       await sleep(Math.min(EXPORT_LOOK_MS, ctx.deps.settings.pollIntervalMs), ctx.signal);

@@ -1,13 +1,15 @@
 /** What a program depends on, and how it is: for `/health` of gateways and workers. Names no address. */
-import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import type { Settings } from '@scanmq/config';
 import type { Dependencies, DependencyHealth } from '@scanmq/contract';
 import type { QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
+import type { ResultStore } from '@scanmq/store';
 import { isEnabled, lookAtFleet } from './fleet.js';
 
 export interface DependenciesDeps {
   readonly queue: QueueSystem;
+  readonly files: Pick<ResultStore, 'check'>;
   readonly registry: ScannerRegistry;
   readonly settings: Pick<Settings, 'dataDir' | 'minFreeDiskBytes' | 'sweepIntervalMs'>;
   readonly now: () => Date;
@@ -23,7 +25,10 @@ const MB = 1024 * 1024;
 export async function lookAtDependencies(deps: DependenciesDeps): Promise<Dependencies> {
   const [redis, filesystem, scanners, sweeper] = await Promise.all([
     inTime(() => lookAtRedis(deps), { status: 'unhealthy', detail: 'does not answer' }),
-    inTime(() => lookAtDisk(deps), { status: 'unhealthy', detail: 'the data directory cannot be written' }),
+    inTime(() => lookAtFiles(deps), {
+      status: 'unhealthy',
+      detail: 'the store of the results cannot be used',
+    }),
     inTime(() => lookAtScanners(deps), { status: 'unknown' }),
     inTime(() => lookAtSweeper(deps), { status: 'unknown' }),
   ]);
@@ -65,10 +70,10 @@ async function lookAtRedis({ queue }: DependenciesDeps): Promise<Dependencies['r
   return { status: 'healthy', round_trip_ms: Math.round((performance.now() - begunMs) * 10) / 10 };
 }
 
-async function lookAtDisk({ settings }: DependenciesDeps): Promise<Dependencies['filesystem']> {
+async function lookAtFiles({ files, settings }: DependenciesDeps): Promise<Dependencies['filesystem']> {
   const { dataDir, minFreeDiskBytes } = settings;
-  await mkdir(dataDir, { recursive: true });
-  await access(dataDir, constants.W_OK);
+  await files.check();
+  // with a bucket: of what is in the making, and of copies
   const { bavail, bsize } = await statfs(dataDir);
   const free_mb = Math.floor((bavail * bsize) / MB);
   return bavail * bsize < minFreeDiskBytes

@@ -2,12 +2,9 @@
  * What is past its retention goes: record, job, indexes and files together, and the scan on the scanner where that is
  * configured. Every step may be repeated; a pass that is broken off is finished by the next.
  */
-import { lstat, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Settings } from '@scanmq/config';
 import {
   type HousekeepingReport,
-  isTaskId,
   isTerminal,
   TASK_STATES,
   type TaskRecord,
@@ -18,14 +15,16 @@ import {
 import type { Logger } from '@scanmq/observability';
 import type { QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
+import type { ResultStore } from '@scanmq/store';
 import { deleteScanOf } from './clean-scanner.js';
 
 export interface HousekeepingDeps {
   readonly queue: QueueSystem;
+  readonly files: ResultStore;
   readonly registry: ScannerRegistry;
   readonly settings: Pick<
     Settings,
-    'dataDir' | 'retentionCompletedMs' | 'retentionFailedMs' | 'idempotencyTtlMs' | 'scannerCleanup'
+    'retentionCompletedMs' | 'retentionFailedMs' | 'idempotencyTtlMs' | 'scannerCleanup'
   >;
   readonly log: Logger;
   readonly now: () => Date;
@@ -52,7 +51,12 @@ export async function keepHouse(deps: HousekeepingDeps, dryRun: boolean): Promis
   };
   await cleanScanners(deps, report);
   await removeTasks(deps, report);
-  await removeDirectories(deps, report);
+  try {
+    await removeDirectories(deps, report);
+  } catch (error) {
+    // what could be done without the store is done; the next pass goes on
+    report.problems.push(`the store of the results: ${toScanmqError(error).message}`);
+  }
   if (
     !dryRun &&
     report.tasks.length + report.directories.length + report.scans.length + report.problems.length > 0
@@ -166,21 +170,17 @@ function days(ms: number): string {
 
 /** Directories of ours without a record: uploads whose gateway was killed, and what a wiped Redis has left. */
 async function removeDirectories(deps: HousekeepingDeps, report: HousekeepingReport): Promise<void> {
-  const { dataDir } = deps.settings;
-  const entries = await readdir(dataDir, { withFileTypes: true }).catch(() => []);
-  // never through a link, and nothing whose name is not ours
-  const names = entries
-    .filter((entry) => entry.isDirectory() && isTaskId(entry.name))
-    .map(({ name }) => name);
+  const names: string[] = [];
+  for await (const name of deps.files.taskIds()) names.push(name);
   for (let from = 0; from < names.length; from += DIRECTORIES_PER_READ) {
     const batch = names.slice(from, from + DIRECTORIES_PER_READ);
     const records = await deps.queue.tasks.getMany(batch);
     for (const [index, name] of batch.entries()) {
       if (records[index]) continue;
-      const verdict = await judgeDirectory(deps, dataDir, name).catch(ignoreGone);
+      const verdict = await judgeDirectory(deps, name);
       if (!verdict) continue;
       if (verdict.goes) {
-        if (!report.dry_run) await rm(join(dataDir, name), { recursive: true, force: true });
+        if (!report.dry_run) await deps.files.remove(name);
         report.directories.push({ name, reason: verdict.reason });
       } else if (report.unknown_directories.length < LISTED_UNKNOWN) {
         report.unknown_directories.push({ name, reason: verdict.reason });
@@ -194,19 +194,19 @@ const taskFileSchema = taskRecordSchema.pick({ task_id: true, state: true, compl
 
 async function judgeDirectory(
   deps: HousekeepingDeps,
-  dataDir: string,
   name: string,
-): Promise<{ readonly goes: boolean; readonly reason: string }> {
+): Promise<{ readonly goes: boolean; readonly reason: string } | undefined> {
   const nowMs = deps.now().getTime();
-  const file = join(dataDir, name, 'task.json');
-  const found = await lstat(file).catch(() => undefined);
+  const found = await deps.files.readRecord(name);
   if (found === undefined) {
-    const ageMs = nowMs - (await lstat(join(dataDir, name))).mtimeMs;
-    return ageMs > UPLOAD_MS
+    const modifiedAt = await deps.files.modifiedAt(name);
+    // another process keeps house at the same time, and was faster
+    if (modifiedAt === undefined) return undefined;
+    return nowMs - modifiedAt.getTime() > UPLOAD_MS
       ? { goes: true, reason: 'an upload that never became a task' }
       : { goes: false, reason: 'without a task, but younger than a day: perhaps an upload under way' };
   }
-  const task = taskFileSchema.safeParse(found.isFile() ? parseJson(await readFile(file, 'utf8')) : undefined);
+  const task = taskFileSchema.safeParse(found.text === undefined ? undefined : parseJson(found.text));
   if (!task.success || task.data.task_id !== name)
     return { goes: false, reason: 'its task.json is not one of ours' };
   if (!isTerminal(task.data.state) || task.data.completed_at === null)
@@ -215,11 +215,6 @@ async function judgeDirectory(
   return nowMs - Date.parse(task.data.completed_at) > keptMs
     ? { goes: true, reason: `of a task that ended ${task.data.state} and is kept for ${days(keptMs)}` }
     : { goes: false, reason: 'its task is not known to this Redis; it goes when it is past its retention' };
-}
-
-/** Another process keeps house at the same time, and was faster. */
-function ignoreGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
 }
 
 function parseJson(text: string): unknown {

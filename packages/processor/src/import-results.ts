@@ -1,11 +1,12 @@
 /** Results that somebody brings in: an uploaded export, or a scan made in a scanner's own interface. Nothing is changed there. */
 import { type Imported, parseTarget, ScanmqError, type TaskRecord } from '@scanmq/contract';
-import type { IngestResult } from '@scanmq/findings';
+import { DERIVED_FILES, FILES, type IngestResult } from '@scanmq/findings';
 import type { TaskChange } from '@scanmq/queue';
 import type { ScanSnapshot } from '@scanmq/scanners';
 import { collectResults } from './collect-results.js';
 import { readResults } from './read-results.js';
 import { patiently, type RunContext } from './run-context.js';
+import { fetchFiles, publishFiles } from './task-files.js';
 
 /** The instance key of tasks that have no scanner. */
 export const UPLOAD_KEY = 'imports:upload';
@@ -19,7 +20,16 @@ const TARGETS_CHARS = 16_000;
 export async function collectImport(ctx: RunContext, imported: Imported): Promise<IngestResult> {
   if (imported.source === 'upload') {
     await ctx.note(`Reading the uploaded file${imported.file_name ? ` ${imported.file_name}` : ''}.`);
-    return await readResults(ctx, { scanType: undefined, targets: undefined, endedAs: 'imported' });
+    const files = await ctx.deps.files.work(ctx.task.task_id);
+    try {
+      await fetchFiles(ctx, files, [FILES.raw]);
+      const facts = { scanType: undefined, targets: undefined, endedAs: 'imported' } as const;
+      const result = await readResults(ctx, files.directory, facts);
+      await publishFiles(ctx, files, DERIVED_FILES, { replace: false });
+      return result;
+    } finally {
+      await files.close();
+    }
   }
   const { nessus_scan_id: scanId, history_id: historyId } = ctx.checkpoint();
   if (scanId === undefined) throw new ScanmqError('internal', 'The import does not say which scan it is.');

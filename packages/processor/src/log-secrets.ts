@@ -5,7 +5,7 @@ import { addSecret, type Logger } from '@scanmq/observability';
 /** Takes the secrets of the configuration out of every log line from now on. */
 export function hideConfiguredSecrets(
   log: Logger,
-  settings: Pick<Settings, 'credentialsKey' | 'credentialsKeysPrevious' | 'redis'>,
+  settings: Pick<Settings, 'credentialsKey' | 'credentialsKeysPrevious' | 'redis' | 's3'>,
   instances: readonly ScannerInstanceConfig[],
 ): void {
   const { password } = new URL(settings.redis.url);
@@ -13,6 +13,7 @@ export function hideConfiguredSecrets(
   const values = [
     ...(password === '' ? [] : [decodeURIComponent(password)]),
     ...(settings.redis.sentinelPassword === undefined ? [] : [settings.redis.sentinelPassword]),
+    ...[settings.s3?.accessKeyId, settings.s3?.secretAccessKey].filter((value) => value !== undefined),
     ...keys.flatMap((key) => [key.toString('base64'), key.toString('base64url'), key.toString('hex')]),
     ...instances.flatMap(({ auth, headers }) => [
       ...(auth.kind === 'session' ? [auth.password] : [auth.accessKey, auth.secretKey]),

@@ -1,13 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FILES, type IngestResult, ingestExport, type ScanFacts } from '@scanmq/findings';
-import { taskDirectory } from '@scanmq/queue';
 import type { RunContext } from './run-context.js';
 
-/** Reads, checks and stores what lies in the directory of the task. @throws as `ingestExport`. */
-export async function readResults(ctx: RunContext, facts: ScanFacts): Promise<IngestResult> {
+/** Reads, checks and stores what lies in a directory of the task. @throws as `ingestExport`. */
+export async function readResults(ctx: RunContext, taskDir: string, facts: ScanFacts): Promise<IngestResult> {
   const { settings, meter } = ctx.deps;
-  const taskDir = taskDirectory(settings.dataDir, ctx.task.task_id);
   const begunMs = performance.now();
   const result = await ctx.phase('results.ingest', () =>
     ingestExport({ memoryMb: settings.resultsMemoryMb, taskDir, ...facts }),

@@ -9,12 +9,12 @@ import {
 import type { Logger, Meter, SpanFacts, Tracing } from '@scanmq/observability';
 import type { QueueSystem, TaskChange } from '@scanmq/queue';
 import type { HostState, Scanner, ScannerRegistry, WriteOptions } from '@scanmq/scanners';
+import type { ResultStore } from '@scanmq/store';
 import { sleep } from './interruption.js';
 import type { TargetPolicy } from './target-policy.js';
 
 export type ProcessorSettings = Pick<
   Settings,
-  | 'dataDir'
   | 'resultsMemoryMb'
   | 'pollIntervalMs'
   | 'maxAttempts'
@@ -27,6 +27,8 @@ export type ProcessorSettings = Pick<
 
 export interface ProcessorDeps {
   readonly queue: QueueSystem;
+  /** Where the files of tasks are. */
+  readonly files: ResultStore;
   readonly registry: ScannerRegistry;
   readonly settings: ProcessorSettings;
   readonly policy: TargetPolicy;
@@ -77,7 +79,7 @@ export interface RunContext {
 }
 
 /** A scan that was launched is waited for longer than one that was not: giving it up wastes up to a day. */
-const LAUNCHED_PATIENCE = 6;
+export const LAUNCHED_PATIENCE = 6;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** Calls of a scanner, as logs and traces name them. */

@@ -7,6 +7,7 @@ import { createScheduleSchema, type Overlap } from '@scanmq/contract';
 import { createLogger, NO_METER, NO_TRACING } from '@scanmq/observability';
 import { type DueRun, openQueueSystem, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
+import { createDirectoryStore } from '@scanmq/store';
 import { Worker } from 'bullmq';
 import { runSchedule, runScheduleJob, type ScheduleDeps } from './run-schedule.js';
 import { createTargetPolicy } from './target-policy.js';
@@ -21,6 +22,7 @@ beforeEach(async () => {
   lines = [];
   queue = await openQueueSystem({
     role: 'worker',
+    store: createDirectoryStore(directory),
     settings: {
       redis: {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
@@ -30,7 +32,7 @@ beforeEach(async () => {
         clusterNodes: [],
       },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: directory,
+      redisWaitReplicas: 0,
       maxAttempts: 3,
       // short: the key of a run has to live longer than that
       idempotencyTtlMs: 1,

@@ -4,10 +4,12 @@ import { ScanmqError } from '@scanmq/contract';
 import type { Logger, Tracing } from '@scanmq/observability';
 import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/queue';
 import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
+import { openResultStore, type ResultStore } from '@scanmq/store';
 import { lookAtFleet, poolShapes } from './fleet.js';
 import { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
 import { createLocalCredentials } from './local-credentials.js';
 import { hideConfiguredSecrets } from './log-secrets.js';
+import { untilUsable } from './until-usable.js';
 
 export interface ServiceCoreOptions {
   readonly settings: Settings;
@@ -21,6 +23,8 @@ export interface ServiceCoreOptions {
 export interface ServiceCore {
   readonly registry: ScannerRegistry;
   readonly queue: QueueSystem;
+  /** Where the files of tasks are. */
+  readonly files: ResultStore;
   readonly monitor: HealthMonitor;
   /** Applies the limits of the fleet, as it is now, to the queues of all processes. */
   applyLimits(): Promise<void>;
@@ -34,7 +38,10 @@ export interface ServiceCore {
 /** How often a worker says which credentials it has. */
 const OFFER_INTERVAL_MS = 30_000;
 
-/** @throws ConfigError; ScanmqError `unavailable` when Redis does not answer, or would lose jobs. */
+/**
+ * Waits for what is needed, and says what for.
+ * @throws ConfigError; ScanmqError `unavailable` when Redis or the store of the results stays away, or Redis would lose jobs.
+ */
 export async function openServiceCore(options: ServiceCoreOptions): Promise<ServiceCore> {
   const { settings, env, log, role, tracing } = options;
   const listeners: (() => Promise<void> | void)[] = [];
@@ -53,6 +60,12 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
   });
   const registry = createScannerRegistry(scanners.current);
   hideConfiguredSecrets(log, settings, registry.instances());
+  const files = await openResultStore(settings);
+  await untilUsable(files, settings.startWaitMs, log).catch(async (error: unknown) => {
+    scanners.close();
+    await files.close();
+    throw error;
+  });
   const local =
     role === 'worker'
       ? createLocalCredentials(settings, env, (mistakes) => {
@@ -62,6 +75,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
       : undefined;
   const queue = await openQueueSystem({
     settings,
+    store: files,
     role,
     tracing,
     ...(local ? { localCredentials: local } : {}),
@@ -130,6 +144,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
   return {
     registry,
     queue,
+    files,
     monitor,
     applyLimits,
     onFleetChange: (listener) => void listeners.push(listener),
@@ -144,6 +159,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
       await monitor.stop();
       await registry.close();
       await queue.close();
+      await files.close();
     },
   };
 }

@@ -63,7 +63,6 @@ export type { ImportRequest } from './submit-import.js';
 export type { SweepReport } from './sweep.js';
 export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './task-control.js';
 export type { EventPage, TaskEvents } from './task-events.js';
-export { taskDirectory } from './task-file.js';
 export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
 export { NotOwnerError, type TaskChange, type TaskNews, type TaskStore, unknownTask } from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';

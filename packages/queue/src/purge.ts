@@ -1,11 +1,10 @@
 /** Removes an ended task for good: files, job, credentials, indexes and record, together. */
-import { rm } from 'node:fs/promises';
 import { isTerminal, ScanmqError, TASK_STATES, type TaskRecord, type TaskState } from '@scanmq/contract';
+import type { ResultStore } from '@scanmq/store';
 import type { Keys } from './keys.js';
 import type { Queues } from './queues.js';
 import type { RedisClient } from './redis-client.js';
 import { beginPurgeScript, endPurgeScript } from './scripts.js';
-import { taskDirectory } from './task-file.js';
 import type { TaskStore } from './task-store.js';
 
 export interface PurgeDeps {
@@ -13,7 +12,7 @@ export interface PurgeDeps {
   readonly keys: Keys;
   readonly tasks: TaskStore;
   readonly queues: Queues;
-  readonly dataDir: string;
+  readonly store: Pick<ResultStore, 'remove'>;
 }
 
 const ENDED = TASK_STATES.filter(isTerminal);
@@ -23,10 +22,10 @@ const ENDED = TASK_STATES.filter(isTerminal);
  * broken off can be repeated.
  * @param states in which it may be removed; any in which it has ended when left out.
  * @throws ScanmqError `invalid_state` when it is in another state by now, or its job was retried on the dashboard;
- *   `not_found` when there is none.
+ *   `not_found` when there is none; `unavailable` when the store of its files is away.
  */
 export async function purgeTask(
-  { redis, keys, tasks, queues, dataDir }: PurgeDeps,
+  { redis, keys, tasks, queues, store }: PurgeDeps,
   taskId: string,
   states: readonly TaskState[] = ENDED,
 ): Promise<TaskRecord> {
@@ -45,7 +44,7 @@ export async function purgeTask(
     throw new ScanmqError('invalid_state', `The job of the task is ${state}: somebody has retried it.`);
   }
   await job?.remove();
-  await rm(taskDirectory(dataDir, taskId), { recursive: true, force: true });
+  await store.remove(taskId);
   await endPurgeScript(
     redis,
     [

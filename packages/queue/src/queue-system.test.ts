@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
+import { createDirectoryStore } from '@scanmq/store';
 import { until } from '@scanmq/testkit';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -35,10 +36,11 @@ async function open(
 ): Promise<QueueSystem> {
   return await openQueueSystem({
     role: 'worker',
+    store: createDirectoryStore(directory),
     settings: {
       redis: { url, sentinels: [], sentinelName: undefined, sentinelPassword: undefined, clusterNodes: [] },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: directory,
+      redisWaitReplicas: 0,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,

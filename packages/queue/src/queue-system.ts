@@ -10,6 +10,7 @@ import type {
   TaskRecord,
   TaskState,
 } from '@scanmq/contract';
+import type { ResultStore } from '@scanmq/store';
 import type { Telemetry } from 'bullmq';
 import { type Bindings, createBindings } from './binding.js';
 import { type ConnectionRole, checkRedisSettings, connectRedis } from './connection.js';
@@ -69,7 +70,6 @@ export type QueueSettings = Pick<
   | 'redis'
   | 'redisWaitReplicas'
   | 'queuePrefix'
-  | 'dataDir'
   | 'maxAttempts'
   | 'idempotencyTtlMs'
   | 'scanTimeoutMs'
@@ -80,12 +80,14 @@ export type QueueSettings = Pick<
 
 export interface QueueSystemOptions {
   readonly settings: QueueSettings;
+  /** Where the files of tasks are. */
+  readonly store: ResultStore;
   readonly role: ConnectionRole;
   /** Told of connection troubles and failed copies; nothing is lost by them. */
   readonly onError: (what: string, error: unknown) => void;
   readonly onWarning: (message: string) => void;
   /** Told now and then what the start waits for. */
-  readonly onWaiting: (message: string) => void;
+  readonly onWaiting?: (message: string) => void;
   /** How long to wait for Redis at the start, milliseconds. */
   readonly connectWaitMs: number;
   /** Credentials that this process has itself; of workers only. */
@@ -173,14 +175,14 @@ export interface QueueSystem {
  * @throws ScanmqError `unavailable` when Redis does not answer, or would lose jobs.
  */
 export async function openQueueSystem(options: QueueSystemOptions): Promise<QueueSystem> {
-  const { settings, role, onError } = options;
+  const { settings, store, role, onError } = options;
   const now = options.now ?? (() => new Date());
   const redis = await connectRedis({
     settings: settings.redis,
     role,
     onError: (error) => onError('redis', error),
     waitMs: options.connectWaitMs,
-    onWaiting: options.onWaiting,
+    onWaiting: options.onWaiting ?? (() => undefined),
   });
   try {
     for (const warning of await checkRedisSettings(redis)) options.onWarning(warning);
@@ -193,7 +195,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const tasks = createTaskStore({
     redis,
     keys,
-    dataDir: settings.dataDir,
+    store,
     now,
     onFileError: (taskId, error) => onError(`task.json of ${taskId}`, error),
   });
@@ -216,7 +218,7 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
   const waitingRoom = createWaitingRoom(redis, keys, tasks, queues);
   const stored = createStoredCredentials(redis, keys, ring, now, options.localCredentials);
   const controlDeps: ControlDeps = { tasks, queues, bindings, waitingRoom, credentials, tell, now };
-  const purgeDeps = { redis, keys, tasks, queues, dataDir: settings.dataDir };
+  const purgeDeps = { redis, keys, tasks, queues, store };
   const replication = createReplication(redis, keys, settings.redisWaitReplicas);
   const submitDeps = { tasks, queues, replication, stored, now, ...settings, credentialsKeysPrevious };
   const statusDeps = { redis, keys, queues, tasks, waitingRoom, now };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type CreateSchedule, createScheduleSchema, type Schedule } from '@scanmq/contract';
+import { createDirectoryStore } from '@scanmq/store';
 import { Worker } from 'bullmq';
 import { type DueRun, dueRun, openQueueSystem, type QueueSystem } from './index.js';
 
@@ -13,6 +14,7 @@ beforeEach(async () => {
   clockAheadMs = 0;
   queue = await openQueueSystem({
     role: 'worker',
+    store: createDirectoryStore(tmpdir()),
     settings: {
       redis: {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
@@ -22,7 +24,7 @@ beforeEach(async () => {
         clusterNodes: [],
       },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: tmpdir(),
+      redisWaitReplicas: 0,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,

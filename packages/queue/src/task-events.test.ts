@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { LIMITS, type ProgressEvent, scanRequestSchema, type TaskEvent } from '@scanmq/contract';
+import { createDirectoryStore } from '@scanmq/store';
 import { type ChangeMessage, openQueueSystem, type QueueSystem } from './index.js';
 
 let directory: string;
@@ -21,14 +22,15 @@ beforeAll(async () => {
         sentinelPassword: undefined,
         clusterNodes: [],
       },
+      redisWaitReplicas: 0,
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: directory,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,
       credentialsKey: randomBytes(32),
       priorityAgeingMs: 3_600_000,
     },
+    store: createDirectoryStore(directory),
     connectWaitMs: 5_000,
     onError: () => undefined,
     onWarning: () => undefined,

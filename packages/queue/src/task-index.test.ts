@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { newTaskId, type TaskState } from '@scanmq/contract';
+import { createDirectoryStore } from '@scanmq/store';
 import { Redis } from 'ioredis';
 import { newTask } from './create-task.js';
 import { createKeys } from './keys.js';
@@ -44,7 +45,12 @@ function place(): Place {
   const prefix = `t${randomBytes(4).toString('hex')}`;
   made.push(prefix);
   const keys = createKeys(prefix);
-  const tasks = createTaskStore({ redis, keys, dataDir: directory, onFileError: () => undefined });
+  const tasks = createTaskStore({
+    redis,
+    keys,
+    store: createDirectoryStore(directory),
+    onFileError: () => undefined,
+  });
   const log = createTaskLog(redis, keys);
   return {
     tasks,

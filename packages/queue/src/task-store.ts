@@ -1,6 +1,7 @@
 import {
   type ErrorCode,
   isTaskId,
+  isTerminal,
   LIMITS,
   type LogEvent,
   type ProgressEvent,
@@ -13,11 +14,12 @@ import {
   type TransitionCause,
   taskRecordSchema,
 } from '@scanmq/contract';
+import type { ResultStore } from '@scanmq/store';
 import { createBackgroundCopies } from './background-copies.js';
 import { type Keys, queueNameOf } from './keys.js';
 import type { RedisClient } from './redis-client.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
-import { writeTaskFile } from './task-file.js';
+import { taskFileText } from './task-file.js';
 
 /** Fields that a change may set; state and revision change only through the store itself. */
 export type TaskChange = Partial<Omit<TaskRecord, 'task_id' | 'state' | 'revision'>>;
@@ -33,9 +35,8 @@ export class NotOwnerError extends Error {
 export interface TaskStoreOptions {
   readonly redis: RedisClient;
   readonly keys: Keys;
-  /** Absolute path of the directory that holds one directory per task. */
-  readonly dataDir: string;
-  /** Told when `task.json` could not be written: the record in Redis is the truth, the file a copy. */
+  readonly store: Pick<ResultStore, 'writeRecord'>;
+  /** Told when `task.json` could not be written: the record in Redis is the truth, the file a copy, and tried again. */
   readonly onFileError: (taskId: string, error: unknown) => void;
   readonly now?: () => Date;
 }
@@ -111,9 +112,9 @@ export interface TaskStore {
   /** Ids of tasks that came into a state before a moment, the oldest first. @param from how many to leave out. */
   idsChangedBefore(state: TaskState, moment: Date, from: number, count: number): Promise<readonly string[]>;
   countByState(state: TaskState): Promise<number>;
-  /** Writes `task.json` anew from the record. */
+  /** Writes `task.json` anew from the record. Never throws; what cannot be written now is written later. */
   copyToFile(taskId: string): Promise<void>;
-  /** Writes the copies that still wait for their turn. */
+  /** Writes the copies that still wait for their turn, and tries once more what could not be written. */
   close(): Promise<void>;
 }
 
@@ -127,6 +128,9 @@ function eventOf(news: TaskNews, at: string): LogEvent | ProgressEvent {
     ? { at, message: news.message, code: news.code ?? null }
     : { at, ...news.progress };
 }
+
+/** How soon a `task.json` is tried again that could not be written. */
+const FILE_RETRY_MS = 5_000;
 
 /** How long a waiting task may be joined; one that waits longer is not what a new request means. */
 const COALESCE_MS = 7 * 24 * 3_600_000;
@@ -148,20 +152,24 @@ function decode(fields: Record<string, string>): TaskRecord | undefined {
   return taskRecordSchema.parse(record);
 }
 
-/** Opens the store of task records (contract section 7; ARCHITECTURE.md, "Task records"). */
 /** Also for whoever may not know of it: both have to read the same. */
 export function unknownTask(taskId: string): ScanmqError {
   return new ScanmqError('not_found', `There is no task ${taskId.slice(0, 80)}.`);
 }
 
+/** Opens the store of task records (contract section 7; ARCHITECTURE.md, "Task records"). */
 export function createTaskStore(options: TaskStoreOptions): TaskStore {
-  const { redis, keys, dataDir, onFileError } = options;
+  const { redis, keys, store, onFileError } = options;
   const now = options.now ?? (() => new Date());
   /**
    * Records as they were read last. Whatever changes one counts its revision up: one with the same revision is not read
    * and checked again, which is most of what a question for a status takes.
    */
   const lastRead = new Map<string, TaskRecord>();
+
+  /** Tasks whose `task.json` is older than their record. */
+  const behind = new Set<string>();
+  let retry: NodeJS.Timeout | undefined;
 
   async function find(taskId: string): Promise<TaskRecord | undefined> {
     if (!isTaskId(taskId)) return undefined;
@@ -197,12 +205,26 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     try {
       for (let written = -1; ; ) {
         const record = await find(taskId);
-        if (!record || record.revision === written) return;
-        await writeTaskFile(dataDir, record);
+        if (!record || record.revision === written) break;
+        // the copy of a record that will change is not worth waiting for the disk
+        await store.writeRecord(taskId, taskFileText(record), { lasting: isTerminal(record.state) });
         written = record.revision;
       }
+      behind.delete(taskId);
     } catch (error) {
+      behind.add(taskId);
       onFileError(taskId, error);
+      retry ??= setTimeout(() => void catchUp(), FILE_RETRY_MS).unref();
+    }
+  }
+
+  /** One after the other; the first that fails shows that it is too early for all. */
+  async function catchUp(): Promise<void> {
+    clearTimeout(retry);
+    retry = undefined;
+    for (const taskId of [...behind]) {
+      await copyToFile(taskId);
+      if (behind.has(taskId)) return;
     }
   }
 
@@ -264,7 +286,10 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     find,
     get,
     copyToFile,
-    close: () => copies.close(COPIES_GRACE_MS),
+    async close() {
+      await copies.close(COPIES_GRACE_MS);
+      await catchUp();
+    },
 
     async create(record, limits) {
       const { idempotencyTtlMs, sealedCredentials, share, coalesce } = limits;

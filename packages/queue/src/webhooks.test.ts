@@ -15,6 +15,7 @@ import {
   toWebhookSecret,
   type Webhook,
 } from '@scanmq/contract';
+import { createDirectoryStore } from '@scanmq/store';
 import { until } from '@scanmq/testkit';
 import {
   openQueueSystem,
@@ -38,6 +39,7 @@ let clockAheadMs = 0;
 async function open(credentialsKey: Buffer | undefined): Promise<QueueSystem> {
   return await openQueueSystem({
     role: 'worker',
+    store: createDirectoryStore(directory),
     settings: {
       redis: {
         url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
@@ -47,7 +49,7 @@ async function open(credentialsKey: Buffer | undefined): Promise<QueueSystem> {
         clusterNodes: [],
       },
       queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      dataDir: directory,
+      redisWaitReplicas: 0,
       maxAttempts: 3,
       idempotencyTtlMs: 3_600_000,
       scanTimeoutMs: 24 * 3_600_000,

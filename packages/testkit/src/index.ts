@@ -9,6 +9,7 @@ export { filesBelow, redisDump, secretsIn } from './canaries.js';
 export { type DnsAnswer, type DnsStub, startDnsStub } from './dns-stub.js';
 export { type RunningProgram, SCANMQ, startProgram } from './program.js';
 export { type CommandResult, runCommand } from './run-command.js';
+export { type LocalS3, startLocalS3 } from './s3.js';
 export {
   createService,
   restClient,

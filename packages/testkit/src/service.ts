@@ -35,9 +35,11 @@ export interface TestService {
   readonly env: Readonly<Record<string, string>>;
   /** Writes `scanners.yaml` anew; the programs read it by themselves. */
   rewriteScanners(change: (document: ScannersDocument) => void): Promise<void>;
-  /** @param env settings of this one, for example the PORT of one that was killed. */
+  /** @param env in which this program differs from the others. */
   startGateway(env?: Readonly<Record<string, string>>): Promise<{ url: string; program: RunningProgram }>;
-  startWorker(): Promise<RunningProgram>;
+  startWorker(env?: Readonly<Record<string, string>>): Promise<RunningProgram>;
+  /** Starts a program without waiting for anything; it is ended with the service. */
+  start(args: readonly string[], env?: Readonly<Record<string, string>>): RunningProgram;
   /** Ends every program and simulator, and removes the directory. */
   close(): Promise<void>;
 }
@@ -123,6 +125,11 @@ export async function createService(options: ServiceOptions): Promise<TestServic
     ...options.env,
   };
   const programs: RunningProgram[] = [];
+  const start = (args: readonly string[], own: Readonly<Record<string, string>> = {}): RunningProgram => {
+    const program = startProgram(args, { ...env, ...own });
+    programs.push(program);
+    return program;
+  };
 
   return {
     simulators,
@@ -134,15 +141,14 @@ export async function createService(options: ServiceOptions): Promise<TestServic
       change(document);
       await write();
     },
-    async startGateway(own = {}) {
-      const program = startProgram(['gateway'], { ...env, ...own });
-      programs.push(program);
+    start,
+    async startGateway(own) {
+      const program = start(['gateway'], own);
       const { url } = await program.event('gateway.listening', START_MS);
       return { url: String(url), program };
     },
-    async startWorker() {
-      const program = startProgram(['worker'], env);
-      programs.push(program);
+    async startWorker(own) {
+      const program = start(['worker'], own);
       await program.event('worker.started', START_MS);
       return program;
     },

@@ -49,10 +49,13 @@ export async function rotateCredentials(
   options: { readonly json?: boolean },
 ): Promise<number> {
   const { openQueueSystem, resealCredentialsFile } = await import('@scanmq/queue');
+  const { openResultStore } = await import('@scanmq/store');
   const settings = readSettings(io.env);
   const ring = [keyOf(settings), ...settings.credentialsKeysPrevious];
+  const store = await openResultStore(settings);
   const queue = await openQueueSystem({
     settings,
+    store,
     role: 'gateway',
     connectWaitMs: REDIS_WAIT_MS,
     onError: (what, error) =>
@@ -78,6 +81,7 @@ export async function rotateCredentials(
     return EXIT.unreachable;
   } finally {
     await queue.close();
+    await store.close();
   }
 }
 

@@ -251,11 +251,12 @@ Fields that a finding lacks are left out. Filters are described in the README.`,
       const { open, bytes, fileName, version } = await resultsOf(request).rawExport(request.params.id);
       if (isUnchanged(request, reply, etagOf(request.params.id, version)))
         return await reply.code(304).send();
+      const body = await open();
       return await reply
         .type('application/octet-stream')
         .header('content-length', bytes)
         .header('content-disposition', `attachment; filename="${fileName}"`)
-        .send(open());
+        .send(body);
     },
   );
 

@@ -2,7 +2,7 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { isTaskId, newTaskId, ScanmqError } from '@scanmq/contract';
 import fc from 'fast-check';
-import { taskDirectory } from './task-file.js';
+import { taskDirectory } from './task-directory.js';
 
 const DATA = resolve('/srv/scanmq/tasks');
 
