@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,9 @@ export interface LocalS3 {
   readonly env: Readonly<Record<string, string>>;
   /** Names of all objects, sorted. */
   objects(): Promise<string[]>;
+  read(name: string): Promise<string>;
+  /** Puts another text in the place of an object, behind the server's back. */
+  rewrite(name: string, change: (text: string) => string): Promise<void>;
   /** Changes the bytes of an object behind the server's back. */
   damage(which: (name: string) => boolean): Promise<void>;
   /** Ends the server; what it holds stays. */
@@ -40,6 +43,7 @@ export async function startLocalS3(port = 0): Promise<LocalS3> {
   };
   // it keeps each object in a file and its facts beside it
   const suffix = '._S3rver_object';
+  const fileOf = (name: string): string => join(directory, BUCKET, `${name}${suffix}`);
   const objects = async (): Promise<string[]> => {
     const names = await readdir(join(directory, BUCKET), { recursive: true });
     return names.flatMap((name) => (name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : [])).sort();
@@ -54,10 +58,14 @@ export async function startLocalS3(port = 0): Promise<LocalS3> {
       S3_SECRET_ACCESS_KEY: KEY,
     },
     objects,
+    read: (name) => readFile(fileOf(name), 'utf8'),
+    async rewrite(name, change) {
+      await writeFile(fileOf(name), change(await readFile(fileOf(name), 'utf8')));
+    },
     async damage(which) {
       const name = (await objects()).find(which);
       if (name === undefined) throw new Error('there is no such object');
-      await writeFile(join(directory, BUCKET, `${name}${suffix}`), 'forged');
+      await writeFile(fileOf(name), 'forged');
     },
     crash,
     async start() {
