@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createService, type LocalS3, restClient, startLocalS3, type TestService, until } from '@scanmq/testkit';
+import {
+  createService,
+  type LocalS3,
+  restClient,
+  startLocalS3,
+  type TestService,
+  until,
+} from '@scanmq/testkit';
 
 const SAMPLE = gunzipSync(
   readFileSync(fileURLToPath(new URL('samples/cloud-repeated-host.nessus.gz', import.meta.url))),

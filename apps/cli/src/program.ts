@@ -126,6 +126,12 @@ New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a m
     .description('start a scan process')
     .action(exits(async () => await (await import('./commands/services.js')).runWorker(io, VERSION)));
   program
+    .command('restore')
+    .description('restore the records of tasks from the store of the results, after Redis was lost')
+    .option('--apply', 'restore them; otherwise only tell what would be restored')
+    .option('--json', 'print JSON')
+    .action(exits(async (options) => await (await import('./commands/restore.js')).runRestore(io, options)));
+  program
     .command('mcp')
     .description('speak MCP on standard input and output, for agents that start their servers')
     .action(exits(async () => await (await import('./commands/mcp.js')).runMcp(io, client().url)));

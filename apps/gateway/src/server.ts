@@ -3,7 +3,13 @@ import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
 import { type Logger, openMetrics, startTracing } from '@scanmq/observability';
-import { createTargetPolicy, describeListenError, keepHouse, openServiceCore } from '@scanmq/processor';
+import {
+  createTargetPolicy,
+  describeListenError,
+  keepHouse,
+  openServiceCore,
+  startWaitingServer,
+} from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
 import { createCompletedResults } from './completed-results.js';
@@ -48,15 +54,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     version,
     onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
   });
-  const core = await openServiceCore({
-    settings,
-    env,
-    log,
-    role: 'gateway',
-    tracing,
+  // somebody may ask whether it lives before Redis does
+  const waiting = await startWaitingServer(settings.host, settings.port).catch((error: unknown) => {
+    throw describeListenError(error, 'PORT', settings.port);
   });
+  const core = await openServiceCore({ settings, env, log, role: 'gateway', tracing }).catch(
+    async (error: unknown) => {
+      await waiting.close();
+      throw error;
+    },
+  );
   const { queue, files, registry, monitor } = core;
   const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {
+    await waiting.close();
     await core.close();
     throw error;
   });
@@ -142,6 +152,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await tracing.close();
   }
   try {
+    await waiting.close();
     const url = await app.listen({ host: settings.host, port: settings.port });
     log.info(
       { event: 'gateway.listening', url, dashboard: `${url}/dashboard`, mcp: `${url}/mcp` },

@@ -16,6 +16,7 @@ import {
   runScheduleJob,
   settleAbandoned,
   startScanWorkers,
+  startWaitingServer,
 } from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { createWebhookSender } from '@scanmq/webhooks';
@@ -50,13 +51,16 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     version: options.version,
     onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
   });
-  const core = await openServiceCore({
-    settings,
-    env,
-    log,
-    role: 'worker',
-    tracing,
+  // somebody may ask whether it lives before Redis does
+  const waiting = await startWaitingServer(settings.host, settings.workerPort).catch((error: unknown) => {
+    throw describeListenError(error, 'WORKER_PORT', settings.workerPort);
   });
+  const core = await openServiceCore({ settings, env, log, role: 'worker', tracing }).catch(
+    async (error: unknown) => {
+      await waiting.close();
+      throw error;
+    },
+  );
   const { queue, files, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
   const metrics = await openMetrics('worker');
@@ -164,6 +168,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     return handedOver;
   }
 
+  await waiting.close();
   const health = await startHealthServer({
     host: settings.host,
     port: settings.workerPort,

@@ -19,6 +19,7 @@ export * from './problem.js';
 export * from './quality.js';
 export * from './recurrence.js';
 export * from './requests.js';
+export * from './restore.js';
 export * from './results.js';
 export * from './schedules.js';
 export * from './search.js';

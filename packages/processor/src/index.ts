@@ -21,6 +21,7 @@ export { type HousekeepingDeps, keepHouse } from './housekeeping.js';
 export { type ImportScanOptions, importScan, instanceNamed } from './import-scan.js';
 export { placeScan } from './place-scan.js';
 export { namesOf, resolveNames } from './resolve-names.js';
+export { restoreFrom } from './restore-from.js';
 export type { ScanJob } from './run.js';
 export type { ProcessorDeps, ProcessorSettings } from './run-context.js';
 export { runScheduleJob, type ScheduleDeps, type ScheduleRunReport } from './run-schedule.js';
@@ -38,4 +39,5 @@ export {
   type PolicySettings,
   type TargetPolicy,
 } from './target-policy.js';
+export { startWaitingServer, type WaitingServer } from './waiting-server.js';
 export { type ScanWorkers, type ScanWorkersOptions, startScanWorkers } from './workers.js';

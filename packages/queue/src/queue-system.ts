@@ -5,6 +5,7 @@ import type {
   ControlAnswer,
   ListTasksParams,
   QueueStatus,
+  RestoreReport,
   ScanCredentials,
   ScanRequest,
   TaskRecord,
@@ -36,6 +37,7 @@ import { createQueues, type PoolShape, type Queues } from './queues.js';
 import type { RedisClient } from './redis-client.js';
 import { createReplication } from './replication.js';
 import { type ResealReport, resealAll } from './reseal.js';
+import { restoreTasks } from './restore.js';
 import { createScannerCleanup, type ScannerCleanup } from './scanner-cleanup.js';
 import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.js';
 import { createScheduleStore, type ScheduleStore } from './schedules.js';
@@ -136,6 +138,8 @@ export interface QueueSystem {
   retry(taskId: string): Promise<ControlAnswer>;
   /** Removes an ended task with everything that belongs to it. @throws ScanmqError `not_found`, `invalid_state`. */
   purge(taskId: string, states?: readonly TaskState[]): Promise<TaskRecord>;
+  /** Puts records back that Redis has lost, from the store of the results. Throws as `restoreTasks`. */
+  restore(apply: boolean): Promise<RestoreReport>;
   /** Every change of state, of all processes. */
   readonly log: TaskLog;
   list(params: ListTasksParams): Promise<TaskPage>;
@@ -274,6 +278,11 @@ export async function openQueueSystem(options: QueueSystemOptions): Promise<Queu
     pause: (taskId, by) => pauseTask(controlDeps, taskId, by),
     resume: (taskId) => resumeTask(controlDeps, taskId),
     retry: (taskId) => retryTask(controlDeps, taskId),
+    restore: (apply) =>
+      restoreTasks(
+        { redis, keys, tasks, queues, store, now, idempotencyTtlMs: settings.idempotencyTtlMs },
+        apply,
+      ),
     purge: (taskId, states) => purgeTask(purgeDeps, taskId, states),
     log,
     list: (params) => listTasks({ tasks, index }, params),

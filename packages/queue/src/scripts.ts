@@ -32,6 +32,7 @@ function script(file: string, shared?: string): Script {
 export const createTaskScript = script('create-task', 'task-events');
 export const changeTaskScript = script('change-task', 'task-events');
 export const beginRunScript = script('begin-run');
+export const restoreTaskScript = script('restore-task', 'task-events');
 export const beginPurgeScript = script('purge-begin');
 export const endPurgeScript = script('purge-end');
 export const bindScript = script('bind');

@@ -65,6 +65,8 @@ export async function cancelScan(
     { cancel_requested: requested },
     { news: [log(`${by} asks to cancel it.`)] },
   );
+  // what people want of a task outlives Redis, as the task does
+  await deps.tasks.copyToFile(taskId);
   const job = await deps.queues.forTask(task).getJob(taskId);
   const state = await job?.getState();
   if (!mayHaveScan(task) && state !== 'active') {
@@ -116,6 +118,7 @@ export async function pauseTask(deps: ControlDeps, taskId: string, by: string): 
       { pause_requested: { at: deps.now().toISOString(), by } },
       { news: [log(`${by} asks to pause it.`)] },
     );
+  await deps.tasks.copyToFile(taskId);
   await deps.tell({ action: 'wake', task_id: taskId });
   return {
     task_id: taskId,
@@ -138,6 +141,7 @@ export async function resumeTask(deps: ControlDeps, taskId: string): Promise<Con
     throw new ScanmqError('invalid_state', 'Nobody paused this task, so there is nothing to resume.');
   }
   await deps.tasks.update(taskId, { pause_requested: null }, { news: [log('It is to go on.')] });
+  await deps.tasks.copyToFile(taskId);
   if (task.state === 'queued') await deps.waitingRoom.call(task);
   await deps.tell({ action: 'wake', task_id: taskId });
   return {
