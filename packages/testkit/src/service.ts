@@ -51,6 +51,9 @@ export interface ScannersDocument {
   sections: Record<string, unknown>;
 }
 
+/** A program takes this long to start where others keep the machine busy. */
+const START_MS = 60_000;
+
 /** Compressed time, so that a test of minutes takes seconds; the programs are the same. */
 const FAST: Readonly<Record<string, string>> = {
   POLL_INTERVAL_SECONDS: '0.1',
@@ -63,9 +66,6 @@ const FAST: Readonly<Record<string, string>> = {
   SCANNER_OUTAGE_SECONDS: '20',
   SHUTDOWN_GRACE_SECONDS: '10',
 };
-
-/** How long a program may take to start, where others work at the same time. */
-const START_MS = 60_000;
 
 export async function createService(options: ServiceOptions): Promise<TestService> {
   const directory = await mkdtemp(join(tmpdir(), 'scanmq-test-'));
