@@ -12,7 +12,11 @@ export async function submitUntilAcknowledged(url, index) {
       const answer = await fetch(`${url}/api/v1/scans`, {
         method: 'POST',
         // a connection of its own: the next one may go to another gateway
-        headers: { 'content-type': 'application/json', 'idempotency-key': `load-${index}`, connection: 'close' },
+        headers: {
+          'content-type': 'application/json',
+          'idempotency-key': `load-${index}`,
+          connection: 'close',
+        },
         body: JSON.stringify({
           targets: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
           name: `load ${index}`,
@@ -22,11 +26,13 @@ export async function submitUntilAcknowledged(url, index) {
       const body = await answer.json();
       if (answer.status === 202) return { index, taskId: body.task_id, atMs: Date.now(), tries };
       // anything but "not now" would not get better
-      if (answer.status !== 503) throw new Error(`submission ${index} answered ${answer.status}: ${body.detail}`);
+      if (answer.status !== 503)
+        throw new Error(`submission ${index} answered ${answer.status}: ${body.detail}`);
     } catch (error) {
       if (String(error.message).startsWith('submission')) throw error;
     }
-    if (Date.now() > giveUpAt) throw new Error(`submission ${index} was not acknowledged within ${GIVE_UP_MS} ms`);
+    if (Date.now() > giveUpAt)
+      throw new Error(`submission ${index} was not acknowledged within ${GIVE_UP_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
@@ -55,7 +61,9 @@ export async function listTasks(url) {
   const tasks = [];
   let cursor = '';
   for (;;) {
-    const answer = await fetch(`${url}/api/v1/scans?limit=100${cursor}`, { headers: { connection: 'close' } });
+    const answer = await fetch(`${url}/api/v1/scans?limit=100${cursor}`, {
+      headers: { connection: 'close' },
+    });
     if (answer.status !== 200) throw new Error(`the list answered ${answer.status}`);
     const page = await answer.json();
     tasks.push(...page.tasks);

@@ -33,7 +33,9 @@ const ENV = {
 const say = (line) => process.stdout.write(`${line}\n`);
 const missed = [];
 function figure(name, value, target, isMet) {
-  say(`  ${name.padEnd(58)} ${String(value).padStart(10)}   target ${target.padEnd(8)} ${isMet ? 'met' : 'MISSED'}`);
+  say(
+    `  ${name.padEnd(58)} ${String(value).padStart(10)}   target ${target.padEnd(8)} ${isMet ? 'met' : 'MISSED'}`,
+  );
   if (!isMet) missed.push(name);
 }
 const fact = (name, value) => say(`  ${name.padEnd(58)} ${String(value).padStart(10)}`);
@@ -131,11 +133,19 @@ async function sentinels() {
     fact('of them only after being repeated', acknowledged.filter(({ tries }) => tries > 1).length);
     const after = acknowledged.filter(({ atMs }) => atMs > killedAt);
     fact('another master after the kill', seconds(promotedAt - killedAt));
-    fact('first acknowledgement after the kill', seconds(Math.min(...after.map(({ atMs }) => atMs)) - killedAt));
+    fact(
+      'first acknowledgement after the kill',
+      seconds(Math.min(...after.map(({ atMs }) => atMs)) - killedAt),
+    );
     await until(() => launchedAt !== undefined, 30_000);
     clearInterval(watch);
     const recovery = launchedAt === undefined ? Number.POSITIVE_INFINITY : launchedAt - killedAt;
-    figure('first launch of a task submitted after the kill', seconds(recovery), '<= 10 s', recovery <= 10_000);
+    figure(
+      'first launch of a task submitted after the kill',
+      seconds(recovery),
+      '<= 10 s',
+      recovery <= 10_000,
+    );
     await checkTasks(service, url, acknowledged);
     fact('all ended in', seconds(Date.now() - begun));
   } finally {
