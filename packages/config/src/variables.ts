@@ -368,7 +368,10 @@ export const VARIABLES = {
     'Results',
     z
       .string()
-      .regex(/^[A-Za-z0-9_.=-]+(\/[A-Za-z0-9_.=-]+)*\/?$/, 'expected a path of letters, digits, _ . = -')
+      .regex(
+        /^(?!\.{1,2}\/)[A-Za-z0-9_.=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.=-]+)*\/?$/,
+        'expected a path of letters, digits, _ . = -',
+      )
       .transform((text) => (text.endsWith('/') ? text : `${text}/`)),
     undefined,
     'Begin of every name in the bucket, for example scanmq/tasks',

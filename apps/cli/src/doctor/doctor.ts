@@ -7,10 +7,24 @@ import { type CheckResult, examine, skipped, type Verdict } from './check.js';
 import { checkGateway } from './gateway-check.js';
 import { judgeQueues, judgeRedis, redisAddress } from './redis-checks.js';
 import { judgeScanner } from './scanner-checks.js';
-import { checkData, checkEnvFile, checkNode, checkScannerList, checkSettings } from './settings-checks.js';
+import {
+  checkBucket,
+  checkData,
+  checkEnvFile,
+  checkNode,
+  checkScannerList,
+  checkSettings,
+} from './settings-checks.js';
 
 /** Of each check; Redis and its queues come one after the other, all others at once: half a minute at most. */
-const LIMITS_MS = { local: 5_000, redis: 8_000, queues: 8_000, scanner: 20_000, gateway: 8_000 } as const;
+const LIMITS_MS = {
+  local: 5_000,
+  bucket: 10_000,
+  redis: 8_000,
+  queues: 8_000,
+  scanner: 20_000,
+  gateway: 8_000,
+} as const;
 const REDIS_WAIT_MS = 5_000;
 /** How long the end may take: sessions on scanners are ended, but nobody waits for one that hangs. */
 const CLOSE_MS = 3_000;
@@ -62,7 +76,7 @@ export async function runChecks({
 }
 
 async function lookAtData(settings: Settings, wrong: ReadonlySet<string>): Promise<readonly CheckResult[]> {
-  return await examine({
+  const directory = await examine({
     name: 'data.directory',
     limitMs: LIMITS_MS.local,
     advice: 'Look at the file system that DATA_DIR is on: it does not answer.',
@@ -71,6 +85,15 @@ async function lookAtData(settings: Settings, wrong: ReadonlySet<string>): Promi
         ? [skipped('data.directory', 'DATA_DIR is not valid.')]
         : await checkData(settings.dataDir),
   });
+  // the directory has copies then, and files in the making
+  if (settings.s3 === undefined || directory.some(({ status }) => status === 'problem')) return directory;
+  const bucket = await examine({
+    name: 'data.bucket',
+    limitMs: LIMITS_MS.bucket,
+    advice: 'Look at S3_ENDPOINT, and at what is between: the store does not answer.',
+    look: async () => [await checkBucket(settings)],
+  });
+  return [...directory, ...bucket];
 }
 
 function lookAtRedis(
@@ -98,7 +121,7 @@ function lookAtRedis(
       });
       if (signal.aborted) await opened.close();
       else inspection = opened;
-      return judgeRedis(await opened.redis(), settings.redis);
+      return judgeRedis(await opened.redis(), settings.redis, settings.redisWaitReplicas);
     },
   });
   const queues = redis.then(async () => {

@@ -34,8 +34,12 @@ const GOOD: RedisFacts = {
 };
 const statusOf = (verdicts: readonly Verdict[], name: string): string | undefined =>
   verdicts.find((verdict) => verdict.name === name)?.status;
-const redis = (change: Partial<RedisFacts>, info: Record<string, string> = {}, settings = LOCAL) =>
-  judgeRedis({ ...GOOD, ...change, info: { ...GOOD.info, ...info } }, settings);
+const redis = (
+  change: Partial<RedisFacts>,
+  info: Record<string, string> = {},
+  settings = LOCAL,
+  waitReplicas = 0,
+) => judgeRedis({ ...GOOD, ...change, info: { ...GOOD.info, ...info } }, settings, waitReplicas);
 
 describe('a Redis', () => {
   it('that is as it should be has nothing wrong', () => {
@@ -57,6 +61,21 @@ describe('a Redis', () => {
     ['that refuses writes', 'writes', 'problem', { writeRefused: 'OOM' }, {}],
   ])('%s: %s is a %s', (_, check, status, facts, info) => {
     expect(statusOf(redis(facts, info), `redis.${check}`)).toBe(status);
+  });
+
+  it('that submissions wait for the replicas of has enough of them', () => {
+    const replicas = (connected: string, settings = LOCAL): string | undefined =>
+      statusOf(
+        redis({ minReplicasToWrite: 1 }, { connected_slaves: connected }, settings, 2),
+        'redis.replicas',
+      );
+    const nodes = { ...LOCAL, clusterNodes: [{ host: '192.0.2.1', port: 7000 }] };
+    expect(redisAddress(nodes)).toBe('Cluster by 1 node of it');
+    expect(replicas('1')).toBe('problem');
+    expect(replicas('1', nodes)).toBe('problem');
+    expect(replicas('2', nodes)).toBe('ok');
+    expect(statusOf(redis({}, {}, nodes), 'redis.replicas')).toBe('problem');
+    expect(statusOf(redis({}, {}, nodes), 'redis.access')).toBe('warning');
   });
 
   it('behind Sentinel wants more than one replica, and one of them for each write', () => {

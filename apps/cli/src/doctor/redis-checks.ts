@@ -16,6 +16,7 @@ const CLOCK_PROBLEM_MS = 30_000;
 
 /** Host and port; the rest of the URL may hold a password. */
 export function redisAddress(redis: RedisSettings): string {
+  if (redis.clusterNodes.length > 0) return `Cluster by ${count(redis.clusterNodes.length, 'node')} of it`;
   if (redis.sentinels.length > 0)
     return `'${redis.sentinelName ?? 'mymaster'}' of ${count(redis.sentinels.length, 'Sentinel')}`;
   const { host, port } = new URL(redis.url);
@@ -23,17 +24,23 @@ export function redisAddress(redis: RedisSettings): string {
 }
 
 function isLoopback(redis: RedisSettings): boolean {
+  const nodes = [...redis.clusterNodes, ...redis.sentinels];
   const hosts =
-    redis.sentinels.length > 0
-      ? redis.sentinels.map(({ host }) => host)
-      : [new URL(redis.url).hostname.replace(/^\[|\]$/g, '')];
+    nodes.length > 0 ? nodes.map(({ host }) => host) : [new URL(redis.url).hostname.replace(/^\[|\]$/g, '')];
   return hosts.every(
     (host) => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.')),
   );
 }
 
-/** Everything that is to be told of a Redis that answers. */
-export function judgeRedis(facts: RedisFacts, redis: RedisSettings): readonly Verdict[] {
+/**
+ * Everything that is to be told of a Redis that answers.
+ * @param waitReplicas `REDIS_WAIT_REPLICAS`
+ */
+export function judgeRedis(
+  facts: RedisFacts,
+  redis: RedisSettings,
+  waitReplicas: number,
+): readonly Verdict[] {
   return [
     ok('redis.connection', `Redis ${redisAddress(redis)} answers.`),
     judgeVersion(facts),
@@ -41,7 +48,7 @@ export function judgeRedis(facts: RedisFacts, redis: RedisSettings): readonly Ve
     judgeEviction(facts),
     ...judgePersistence(facts),
     judgeMemory(facts),
-    ...judgeReplicas(facts, redis),
+    ...judgeReplicas(facts, redis, waitReplicas),
     facts.roundTripMs > SLOW_MS
       ? warning(
           'redis.latency',
@@ -150,7 +157,11 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1024 ** 2).toFixed(bytes < 10 * 1024 ** 2 ? 1 : 0)} MB`;
 }
 
-function judgeReplicas({ info, minReplicasToWrite }: RedisFacts, redis: RedisSettings): readonly Verdict[] {
+function judgeReplicas(
+  { info, minReplicasToWrite }: RedisFacts,
+  redis: RedisSettings,
+  waitReplicas: number,
+): readonly Verdict[] {
   const name = 'redis.replicas';
   const replicas = Number(info.connected_slaves ?? 0);
   const needed = minReplicasToWrite ?? 0;
@@ -170,12 +181,20 @@ function judgeReplicas({ info, minReplicasToWrite }: RedisFacts, redis: RedisSet
         'Bring the replicas back, or lower min-replicas-to-write.',
       ),
     ];
-  if (redis.sentinels.length === 0) return [];
+  if (waitReplicas > replicas)
+    return [
+      problem(
+        name,
+        `REDIS_WAIT_REPLICAS is ${waitReplicas}, and it has ${replicas}: submissions are answered with unavailable.`,
+        'Bring the replicas back, or lower REDIS_WAIT_REPLICAS.',
+      ),
+    ];
+  if (redis.sentinels.length === 0 && redis.clusterNodes.length === 0) return [];
   if (replicas === 0)
     return [
       problem(
         name,
-        'It has no replica that Sentinel could make the master.',
+        'It has no replica that could become the master.',
         'Start replicas; three data nodes or more are advised.',
       ),
     ];

@@ -68,7 +68,7 @@ export function checkSettings(env: Environment): SettingsLook {
       // what was left out and is needed by another is wrong together with it
       const named = new Set([
         ...wrong,
-        ...error.issues.flatMap(({ message }) => message.match(/[A-Z_]{5,}/g) ?? []),
+        ...error.issues.flatMap(({ message }) => message.match(/[A-Z][A-Z0-9_]{4,}/g) ?? []),
       ]);
       left = Object.fromEntries(Object.entries(left).filter(([name]) => !named.has(name)));
     }
@@ -190,6 +190,26 @@ export async function checkData(dataDir: string): Promise<readonly Verdict[]> {
     ),
     ...room,
   ];
+}
+
+/** Whether the bucket of the results answers, for whoever we are there. */
+export async function checkBucket(
+  settings: Pick<Settings, 's3' | 'dataDir' | 'resultCacheBytes'>,
+): Promise<Verdict> {
+  const { openResultStore } = await import('@scanmq/store');
+  const store = await openResultStore(settings);
+  try {
+    await store.check();
+    return ok('data.bucket', `The bucket ${settings.s3?.bucket} can be used.`);
+  } catch (error) {
+    return problem(
+      'data.bucket',
+      `The bucket ${settings.s3?.bucket} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      'Look at S3_ENDPOINT, S3_BUCKET, S3_REGION and the keys; whoever uses it has to list, read, write and delete.',
+    );
+  } finally {
+    await store.close();
+  }
 }
 
 /** The directory itself, or the nearest one above that exists; undefined where a file is in the way. */
