@@ -46,7 +46,7 @@ describe('on a Redis Cluster', () => {
     expect(ended.map((task) => task.status)).toEqual(Array(6).fill('completed'));
     expect(service.simulators[0]?.stats()).toMatchObject({ created: 6, launched: 6 });
     expect(service.simulators[0]?.stats().max_active_ever).toBeLessThanOrEqual(2);
-    const list = (await api.call('GET', '/api/v1/scans?target=192.0.2.0/29&limit=2')).json();
+    const list = (await api.call('GET', '/api/v1/scans?target_filter=192.0.2.0/29&limit=2')).json();
     expect(list).toMatchObject({ total: 6, tasks: [{ name: 'pinned' }, {}] });
     const answer = await api.call('GET', `/api/v1/scans/${pinned.task_id}/findings?page_size=10`);
     expect(answer.status).toBe(200);

@@ -161,12 +161,19 @@ export async function createService(options: ServiceOptions): Promise<TestServic
   };
 }
 
-/** The REST API as a test uses it. */
-export function restClient(url: string) {
+/**
+ * The REST API as a test uses it.
+ * @param common headers of every request, for example a key.
+ */
+export function restClient(url: string, common: Readonly<Record<string, string>> = {}) {
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...common,
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
