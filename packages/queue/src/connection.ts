@@ -21,11 +21,17 @@ const SENTINEL_RETRY_MS = 250;
 const SENTINEL_ANSWER_MS = 2_000;
 /** Each look at the map of a Cluster; it is retried with the next node. */
 const SLOTS_ANSWER_MS = 2_000;
+/** How soon a write is tried again that was refused for want of replicas (`min-replicas-to-write`). */
+const WITHOUT_REPLICAS_MS = 500;
+const TOO_FEW_REPLICAS = 'Redis takes no writes: too few replicas follow its master (min-replicas-to-write)';
 /** A start that takes longer says what it waits for, and again each time this passes. */
 const FIRST_TOLD_MS = 1_000;
 const TOLD_MS = 10_000;
 
 const retryMs = (times: number): number => Math.min(50 * 2 ** Math.min(times, 5), LONGEST_RETRY_MS);
+
+/** The server that we talk to is a replica now: look for the master, and send it there. */
+const afterFailover = (error: Error): 2 | false => (error.message.startsWith('READONLY') ? 2 : false);
 
 /** Options of every connection to one server, whoever names it. */
 function serverOptions(settings: RedisSettings, role: ConnectionRole): ConnectionOptions {
@@ -35,21 +41,42 @@ function serverOptions(settings: RedisSettings, role: ConnectionRole): Connectio
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
     connectTimeout: 10_000,
-    // after a failover: the server that we talk to is a replica now
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    reconnectOnError: afterFailover,
     ...(role === 'worker'
       ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: 1, commandTimeout: GATEWAY_COMMAND_TIMEOUT_MS }),
   };
 }
 
-/** Options of ioredis for one server, or the master that Sentinels name (ARCHITECTURE.md, "More than one machine"). */
-export function connectionOptions(settings: RedisSettings, role: ConnectionRole): ConnectionOptions {
+/**
+ * Options of ioredis for one server, or the master that Sentinels name (ARCHITECTURE.md, "More than one machine").
+ *
+ * After a failover it takes a while until a replica follows the new master, which refuses writes until then. A refused
+ * write has done nothing, so a worker sends it again, as it does while Redis is away: a job whose end was refused would
+ * otherwise hold its slot until its lock is over. A gateway tells its client to come again.
+ * @param onRefused told of each refusal for want of replicas.
+ */
+function connectionOptions(
+  settings: RedisSettings,
+  role: ConnectionRole,
+  onRefused: () => void,
+): ConnectionOptions {
   const url = new URL(settings.url);
+  let refusedAtMs = Number.NEGATIVE_INFINITY;
   const common: ConnectionOptions = {
     ...serverOptions(settings, role),
     db: Number(url.pathname.slice(1) || '0'),
-    retryStrategy: retryMs,
+    reconnectOnError: (error) => {
+      if (role === 'worker' && error.message.startsWith('NOREPLICAS')) {
+        refusedAtMs = Date.now();
+        onRefused();
+        return 2;
+      }
+      return afterFailover(error);
+    },
+    // every refusal opens the connection anew: not at once
+    retryStrategy: (times) =>
+      Date.now() - refusedAtMs < WITHOUT_REPLICAS_MS ? WITHOUT_REPLICAS_MS : retryMs(times),
     ...(role === 'gateway' ? { enableOfflineQueue: false } : {}),
   };
   if (settings.sentinels.length === 0)
@@ -67,8 +94,8 @@ export function connectionOptions(settings: RedisSettings, role: ConnectionRole)
   };
 }
 
-function open(settings: RedisSettings, role: ConnectionRole): RedisClient {
-  if (settings.clusterNodes.length === 0) return new Redis(connectionOptions(settings, role));
+function open(settings: RedisSettings, role: ConnectionRole, onRefused: () => void): RedisClient {
+  if (settings.clusterNodes.length === 0) return new Redis(connectionOptions(settings, role, onRefused));
   return new Cluster([...settings.clusterNodes], {
     redisOptions: serverOptions(settings, role),
     clusterRetryStrategy: retryMs,
@@ -105,7 +132,9 @@ export interface ConnectOptions {
 export async function connectRedis(options: ConnectOptions): Promise<RedisClient> {
   const { settings, waitMs } = options;
   const where = describeRedis(settings);
-  const redis = open(settings, options.role);
+  // told apart from other errors: the connection is ready again after each refusal
+  const refused = quietErrors(options.onError);
+  const redis = open(settings, options.role, () => refused(new Error(TOO_FEW_REPLICAS)));
   let lastError: Error | undefined;
   const report = quietErrors(options.onError);
   redis.on('ready', () => report.recovered());
@@ -173,7 +202,7 @@ export async function checkRedisSettings(redis: RedisClient): Promise<readonly s
 
 /** Words of Redis and of its driver for "not now": away, starting, failing over, or without enough replicas. */
 const AWAY =
-  /Connection is closed|enableOfflineQueue|Command timed out|ECONNREFUSED|Command aborted due to connection close|sentinels are unreachable|Failed to refresh slots cache|Cluster isn't ready|None of startup nodes|Too many Cluster redirections|\b(?:READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|UNBLOCKED)\b/;
+  /Connection is closed|enableOfflineQueue|Command timed out|ECONNREFUSED|Command aborted due to connection close|sentinels are unreachable|Failed to refresh slots cache|Cluster isn't ready|None of startup nodes|Too many Cluster redirections|\b(?:READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|UNBLOCKED|EXECABORT)\b/;
 
 /** True for an error that says that Redis cannot be used now, though it may soon. */
 export function isRedisAway(thrown: unknown): thrown is Error {
