@@ -7,6 +7,7 @@ const ANSWER_MS = 10_000;
 /** @returns the acknowledged task, when it was acknowledged, and how often it was asked for. */
 export async function submitUntilAcknowledged(url, index) {
   const giveUpAt = Date.now() + GIVE_UP_MS;
+  let last;
   for (let tries = 1; ; tries += 1) {
     try {
       const answer = await fetch(`${url}/api/v1/scans`, {
@@ -26,13 +27,15 @@ export async function submitUntilAcknowledged(url, index) {
       const body = await answer.json();
       if (answer.status === 202) return { index, taskId: body.task_id, atMs: Date.now(), tries };
       // anything but "not now" would not get better
+      last = body.detail;
       if (answer.status !== 503)
         throw new Error(`submission ${index} answered ${answer.status}: ${body.detail}`);
     } catch (error) {
       if (String(error.message).startsWith('submission')) throw error;
+      last = error.message;
     }
     if (Date.now() > giveUpAt)
-      throw new Error(`submission ${index} was not acknowledged within ${GIVE_UP_MS} ms`);
+      throw new Error(`submission ${index} was not acknowledged within ${GIVE_UP_MS} ms: ${last}`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
