@@ -25,6 +25,7 @@ const error = at('error');
 
 export const LOG_EVENTS = {
   // programs
+  'start.waiting': info('A program waits at its start for Redis, or for the store of the results'),
   'gateway.listening': info('The gateway takes requests'),
   'worker.started': info('The worker takes jobs'),
   'worker.stopping': info('The worker hands over its scans'),
@@ -65,6 +66,7 @@ export const LOG_EVENTS = {
   'scan.created': info('The scan of a task is on the scanner'),
   'scan.launched': info('It runs'),
   'scanner.away': warn('A scanner does not answer a run, which waits for it'),
+  'store.away': warn('The store of the results does not answer a run, which waits for it'),
   'export.again': warn('An export was not usable; another is asked for'),
   'attempt.failed': warn('An attempt failed, another follows'),
   'scan.abandoned': warn('The scanner stayed away; the scan is made anew elsewhere'),
