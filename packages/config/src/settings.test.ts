@@ -310,6 +310,39 @@ describe('the issuer of tokens', () => {
   });
 });
 
+describe('traces', () => {
+  const tracing = (env: Record<string, string>) => readSettings(env).tracing;
+
+  it('are off until there is a collector', () => {
+    expect(tracing({})).toBeUndefined();
+    expect(tracing({ OTEL_SERVICE_NAME: 'x' })).toBeUndefined();
+  });
+
+  it('go to the collector that is named, by its origin or the whole path', () => {
+    const url = 'http://collector.example:4318';
+    expect(tracing({ OTEL_EXPORTER_OTLP_ENDPOINT: `${url}/` })).toEqual({
+      url: `${url}/v1/traces`,
+      serviceName: undefined,
+    });
+    expect(
+      tracing({
+        OTEL_EXPORTER_OTLP_ENDPOINT: url,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/mine`,
+        OTEL_SERVICE_NAME: 'x',
+      }),
+    ).toEqual({ url: `${url}/mine`, serviceName: 'x' });
+    expect(tracing({ OTEL_TRACES_EXPORTER: 'otlp' })?.url).toBe('http://localhost:4318/v1/traces');
+  });
+
+  it.each([{ OTEL_SDK_DISABLED: 'true' }, { OTEL_TRACES_EXPORTER: 'none' }])('are off with %j', (off) => {
+    expect(tracing({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', ...off })).toBeUndefined();
+  });
+
+  it('are not sent over what is not spoken', () => {
+    expect(() => readSettings({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toThrow('grpc is not spoken');
+  });
+});
+
 describe('.env.example', () => {
   it('is what the table of variables gives (npm run env-example)', () => {
     expect(readFileSync(resolve('.env.example'), 'utf8')).toBe(renderEnvExample());
