@@ -149,6 +149,10 @@ New here? "scanmq demo" shows everything at work; "scanmq doctor" tells what a m
     .option('--password <password>', 'password of that user (default: a random one, printed)')
     .option('--scan-seconds <seconds>', 'how long a scan takes', toNumber, 60)
     .option('--sample <file...>', '.nessus or .nessus.gz files to replay instead of the bundled ones')
+    .option(
+      '--certificate-dir <directory>',
+      'keep its certificate there, as certificate.pem and key.pem: for NESSUS_CA_FILE, and the same after a restart',
+    )
     .option('--json', 'print one line of JSON when it listens')
     .option('--faults', 'list the faults that its control address can switch on, and end')
     .action(

@@ -1,4 +1,6 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import { generate } from 'selfsigned';
 
 export interface CertificatePair {
@@ -34,4 +36,32 @@ export async function createCertificate(names: readonly string[]): Promise<Certi
     ],
   });
   return { certPem: cert, keyPem: key };
+}
+
+/** Names of the simulator as seen from its own machine, which is where it is reachable from. */
+const OWN_NAMES = ['127.0.0.1', 'localhost'];
+
+/**
+ * The pair of this directory (`certificate.pem` and `key.pem`), which is made where it is missing: programs that were told
+ * to trust the first file go on doing so after a restart.
+ */
+export async function keepCertificate(directory: string): Promise<CertificatePair> {
+  const certFile = join(directory, 'certificate.pem');
+  const keyFile = join(directory, 'key.pem');
+  const kept = readPair(certFile, keyFile);
+  if (kept) return kept;
+  const pair = await createCertificate(OWN_NAMES);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(keyFile, pair.keyPem, { mode: 0o600 });
+  writeFileSync(certFile, pair.certPem);
+  return pair;
+}
+
+function readPair(certFile: string, keyFile: string): CertificatePair | undefined {
+  try {
+    return { certPem: readFileSync(certFile, 'utf8'), keyPem: readFileSync(keyFile, 'utf8') };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

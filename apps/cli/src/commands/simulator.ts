@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { FAULTS, type PRODUCTS, type Simulator, startSimulator } from '@scanmq/simulator';
+import { FAULTS, keepCertificate, type PRODUCTS, type Simulator, startSimulator } from '@scanmq/simulator';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
 import { untilStopped } from '../until-stopped.js';
@@ -12,6 +12,7 @@ export interface SimulatorCommandOptions {
   readonly password?: string;
   readonly scanSeconds: number;
   readonly sample?: readonly string[];
+  readonly certificateDir?: string;
   readonly json?: boolean;
   readonly faults?: boolean;
 }
@@ -31,6 +32,9 @@ export async function runSimulator(io: ProgramIo, options: SimulatorCommandOptio
     password,
     scanDurationMs: options.scanSeconds * 1_000,
     ...(options.sample ? { samples: [...options.sample] } : {}),
+    ...(options.certificateDir === undefined
+      ? {}
+      : { certificate: await keepCertificate(options.certificateDir) }),
   });
   const facts = {
     url: simulator.url,
