@@ -1,3 +1,4 @@
+export { freePort } from './free-port.js';
 export { type LocalRedis, type LocalRedisOptions, startLocalRedis } from './local-redis.js';
 export {
   type LocalCluster,
