@@ -1,14 +1,13 @@
 #!/bin/sh
-# One Redis, for compose.prod.yaml. The password comes in by a pipe: arguments are seen by everybody on the machine.
+# One Redis, for compose.prod.yaml. Its settings come in by standard input: arguments are seen by everybody on the machine,
+# and the password is one of them.
 set -eu
-secrets=${SECRETS_DIR:-/run/secrets}
-cd "${DATA:-/data}"
-{
-  echo "requirepass $(cat "$secrets/redis_password")"
-  echo 'appendonly yes'
-  echo 'appendfsync everysec'
-  # work that is waiting must never be thrown away to make room
-  echo 'maxmemory-policy noeviction'
-  echo "maxmemory ${REDIS_MAXMEMORY:-700mb}"
-  echo "port ${REDIS_PORT:-6379}"
-} | exec redis-server -
+cd /data
+exec redis-server - <<SETTINGS
+requirepass $(cat /run/secrets/redis_password)
+appendonly yes
+appendfsync everysec
+# work that is waiting must never be thrown away to make room
+maxmemory-policy noeviction
+maxmemory ${REDIS_MAXMEMORY:-700mb}
+SETTINGS
