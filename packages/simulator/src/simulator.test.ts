@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '@scanmq/testkit';
-import { FAULTS, type Simulator, startSimulator } from './index.js';
+import { FAULTS, keepCertificate, type Simulator, startSimulator } from './index.js';
 
 let simulator: Simulator;
 let cookie: Record<string, string>;
@@ -294,5 +296,31 @@ describe('the control address', () => {
     await api('POST', `/scans/${id}/launch`);
     await until('it completes', async () => (await status(id)) === 'completed');
     expect(await exported(id)).toBe(bytes.toString('utf8'));
+  });
+});
+
+describe('a certificate that is kept', () => {
+  it('is the same after a restart, is trusted by its file, and has a key that nobody else reads', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'scanmq-certificate-'));
+    try {
+      const fingerprints: string[] = [];
+      for (let start = 0; start < 2; start += 1) {
+        const kept = await startSimulator({ certificate: await keepCertificate(directory) });
+        fingerprints.push(kept.fingerprint256);
+        const ca = readFileSync(join(directory, 'certificate.pem'), 'utf8');
+        const status = await new Promise((resolve, reject) => {
+          // name and authority are checked here
+          request(`${kept.url}/server/status`, { ca, agent }, (answer) => resolve(answer.resume().statusCode))
+            .on('error', reject)
+            .end();
+        });
+        expect(status).toBe(200);
+        await kept.close();
+      }
+      expect(fingerprints[1]).toBe(fingerprints[0]);
+      expect(statSync(join(directory, 'key.pem')).mode & 0o777).toBe(0o600);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });
