@@ -14,6 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const PASSWORD = 'simulator';
 /** Longer than a worker needs to hand over its scans. */
 const STOP_MS = 75_000;
+const COMPILER_STOP_MS = 2_000;
 /** Files of one change are written one after the other. */
 const SETTLE_MS = 200;
 /** Folders whose files are read as they are, without being built. */
@@ -51,6 +52,21 @@ function start(name, args, env) {
       say(`${name} ended by itself (${signal ?? code}); it is started again with the next build`);
   });
   return service;
+}
+
+/** Ends a compiler with what it has started. One that compiles would go on to its end: it is built anew the next time. */
+async function endGroup(child, ended) {
+  const signal = (name) => {
+    try {
+      process.kill(-child.pid, name);
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+  };
+  signal('SIGTERM');
+  const timer = setTimeout(signal, COMPILER_STOP_MS, 'SIGKILL');
+  await ended;
+  clearTimeout(timer);
 }
 
 /** When the newest file of each package was written, as a text that is compared. */
@@ -173,7 +189,8 @@ async function main() {
     ],
     { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true },
   );
-  const compilerEnded = once(compiler, 'exit');
+  // not `exit`: what we start is a parent of the compiler, and ends before it
+  const compilerEnded = once(compiler, 'close');
   let watched = false;
   createInterface({ input: compiler.stdout }).on('line', (line) => {
     if (/ error TS\d+/.test(line)) say(line);
@@ -203,9 +220,7 @@ async function main() {
   stopped.abort();
   clearTimeout(timer);
   for (const watcher of watchers) watcher.close();
-  // the whole group: on some releases of Node, the compiler is a child of what we started
-  if (compiler.exitCode === null && compiler.signalCode === null) process.kill(-compiler.pid, 'SIGTERM');
-  await compilerEnded;
+  await endGroup(compiler, compilerEnded);
   await work;
   // workers first, so that they can still hand over; Redis last
   for (const name of ['worker', 'gateway', 'simulator']) await running.get(name)?.stop();

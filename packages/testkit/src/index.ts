@@ -12,6 +12,8 @@ export { type CommandResult, runCommand } from './run-command.js';
 export { type LocalS3, startLocalS3 } from './s3.js';
 export {
   createService,
+  type RestAnswer,
+  type RestClient,
   restClient,
   type ScannerSetup,
   type ScannersDocument,

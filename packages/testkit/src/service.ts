@@ -161,12 +161,32 @@ export async function createService(options: ServiceOptions): Promise<TestServic
   };
 }
 
-/**
- * The REST API as a test uses it.
- * @param common headers of every request, for example a key.
- */
-export function restClient(url: string, common: Readonly<Record<string, string>> = {}) {
-  const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+export interface RestAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the API answers
+  json(): any;
+}
+
+/** The REST API as a test uses it. */
+export interface RestClient {
+  readonly url: string;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<RestAnswer>;
+  submit(body: Record<string, unknown>, headers?: Readonly<Record<string, string>>): Promise<ScanStatus>;
+  status(taskId: string): Promise<ScanStatus>;
+  /** Waits until the task has ended, in whatever way. */
+  ended(taskId: string, timeoutMs?: number): Promise<ScanStatus>;
+}
+
+/** @param common headers of every request, for example a key. */
+export function restClient(url: string, common: Readonly<Record<string, string>> = {}): RestClient {
+  const call: RestClient['call'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
       headers: {
@@ -182,16 +202,15 @@ export function restClient(url: string, common: Readonly<Record<string, string>>
   return {
     url,
     call,
-    async submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<ScanStatus> {
+    async submit(body, headers) {
       const answer = await call('POST', '/api/v1/scans', body, headers);
       if (answer.status !== 202) throw new Error(`submission answered ${answer.status}: ${answer.text}`);
       return answer.json();
     },
-    async status(taskId: string): Promise<ScanStatus> {
+    async status(taskId) {
       return (await call('GET', `/api/v1/scans/${taskId}`)).json();
     },
-    /** Waits until the task has ended, in whatever way. */
-    async ended(taskId: string, timeoutMs = 30_000): Promise<ScanStatus> {
+    async ended(taskId, timeoutMs = 30_000) {
       return await until(
         `${taskId} ends`,
         async () => {
