@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse as render } from '@evertdespiegeleer/go-template';
 import { describe, expect, it } from '@jest/globals';
-import { VARIABLES } from '@scanmq/config';
+import { SECRET_VARIABLES, VARIABLES } from '@scanmq/config';
 import { Ajv } from 'ajv';
 import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
@@ -40,17 +40,19 @@ function merged(base: Tree, over: Tree): Tree {
   return result;
 }
 
-/** What Helm hands to a template, and what it makes of all of them; an entry that is missing is an error. */
+/** What Helm hands to a template. */
+const contextOf = (over: Tree): Tree => ({
+  Values: merged(defaults, over),
+  Release: { Name: 'trial', Namespace: 'scans', Service: 'Helm' },
+  Chart: { Name: chart.name, Version: chart.version, AppVersion: chart.appVersion },
+});
+
+/** What Helm makes of all templates; an entry that is missing is an error. */
 async function manifests(over: Tree = {}): Promise<Tree[]> {
-  const context = {
-    Values: merged(defaults, over),
-    Release: { Name: 'trial', Namespace: 'scans', Service: 'Helm' },
-    Chart: { Name: chart.name, Version: chart.version, AppVersion: chart.appVersion },
-  };
   const documents: Tree[] = [];
   for (const file of readdirSync(join(chartDir, 'templates'))) {
     if (!file.endsWith('.yaml')) continue;
-    const text = await render(`${read('templates/_parts.tpl')}${read(`templates/${file}`)}`, context);
+    const text = await render(`${read('templates/_parts.tpl')}${read(`templates/${file}`)}`, contextOf(over));
     for (const document of parseAllDocuments(text)) {
       expect({ file, errors: document.errors.map(String) }).toEqual({ file, errors: [] });
       if (document.toJS() !== null) documents.push(document.toJS());
@@ -100,6 +102,7 @@ const ALL = {
   networkPolicy: { ingressNamespaceLabels: { 'kubernetes.io/metadata.name': 'ingress' } },
   results: { storageClassName: 'fast' },
   image: { pullSecrets: ['registry'] },
+  apiKeysSecret: 'keys',
 };
 const LEAST = {
   results: { existingClaim: 'mine' },
@@ -202,6 +205,35 @@ describe('the Helm chart', () => {
     const names = containers.flatMap(({ env }: Tree) => env.map(({ name }: Tree) => name));
     expect(names.filter((name: string) => !known.has(name))).toEqual([]);
     expect(names).toContain('HOST');
+  });
+
+  it('gives the file of API keys to gateways only, and no secret to an environment', async () => {
+    const pods = (await manifests(ALL)).filter(({ kind }) => kind === 'Deployment');
+    const of = (name: string): Tree => pods.find(({ metadata }) => metadata.name === name).spec.template.spec;
+    const mounted = of('trial-gateway').volumes.find(({ name }: Tree) => name === 'keys');
+    // read by its owner and group, so written by nobody
+    expect(mounted.secret).toEqual({ secretName: 'keys', defaultMode: 0o440 });
+    expect(of('trial-gateway').containers[0].env).toContainEqual({
+      name: 'API_KEYS_FILE',
+      value: '/run/secrets/scanmq-keys/keys.json',
+    });
+    expect(JSON.stringify(of('trial-worker'))).not.toContain('keys');
+    for (const { spec } of (await manifests()).filter(({ kind }) => kind === 'Deployment')) {
+      const { env } = spec.template.spec.containers[0];
+      const names = new Set(env.map(({ name }: Tree) => name));
+      for (const secret of SECRET_VARIABLES)
+        expect({ secret, open: names.has(secret) }).toEqual({ secret, open: false });
+      expect(names.has('API_KEYS_FILE')).toBe(false);
+    }
+  });
+
+  it('tells what to do next', async () => {
+    const notes = async (values: Tree): Promise<string> =>
+      await render(`${read('templates/_parts.tpl')}${read('templates/NOTES.txt')}`, contextOf(values));
+    expect(await notes({})).toContain(
+      'kubectl -n scans exec -it deploy/trial-worker -- scanmq keys create --name admin --role admin',
+    );
+    expect(await notes(ALL)).toContain('the secret keys;');
   });
 
   it('keeps texts as they are, whatever is in them', async () => {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { VARIABLES } from '@scanmq/config';
+import { SECRET_VARIABLES, VARIABLES } from '@scanmq/config';
 import { freePort } from '@scanmq/local-redis';
 import { startProgram } from '@scanmq/testkit';
 import { Ajv2019 } from 'ajv/dist/2019.js';
@@ -57,20 +57,17 @@ describe('the compose files', () => {
     expect(check({ ...composed[file], service: {} })).not.toBe(true);
   });
 
-  it.each(COMPOSE_FILES)('%s has nothing that the linter warns of', (file) => {
+  it('have nothing that the linter warns of', () => {
+    const dclint = [
+      'node_modules/dclint/bin/dclint.cjs',
+      '--config',
+      '.dclintrc.json',
+      '--max-warnings',
+      '0',
+    ];
+    const files = COMPOSE_FILES.map((file) => `docker/${file}`);
     // it ends with 1 where it finds something
-    execFileSync(
-      process.execPath,
-      [
-        'node_modules/dclint/bin/dclint.cjs',
-        '--config',
-        '.dclintrc.json',
-        '--max-warnings',
-        '0',
-        `docker/${file}`,
-      ],
-      { cwd: root, encoding: 'utf8' },
-    );
+    execFileSync(process.execPath, [...dclint, ...files], { cwd: root, encoding: 'utf8' });
   });
 
   it('name settings that exist', () => {
@@ -85,8 +82,10 @@ describe('the compose files', () => {
       command === undefined ? [] : [String(command).split(' ')],
     );
     expect(new Set(commands.map(([name]) => name))).toEqual(new Set(['gateway', 'worker', 'simulator']));
+    const helps = new Map(commands.map(([name = '']) => [name, '']));
+    for (const name of helps.keys()) helps.set(name, scanmq(name, '--help'));
     for (const [name = '', ...rest] of commands) {
-      const help = scanmq(name, '--help');
+      const help = helps.get(name);
       expect(help).toContain(`scanmq ${name}`);
       for (const option of rest.filter((word) => word.startsWith('--'))) expect(help).toContain(option);
     }
@@ -153,6 +152,30 @@ describe('the compose files', () => {
       expect(read(`docker/${file}`)).not.toMatch(/(password|secret|key): *["']?[A-Za-z0-9+/]{8}/i);
     }
     expect(read('.gitignore')).toContain('/docker/secrets/');
+  });
+
+  it('put no secret into an environment, but for the password of a simulator', () => {
+    for (const [name, { environment = {} }] of OWN) {
+      const secrets = SECRET_VARIABLES.filter((variable) => variable in environment);
+      const allowed = name.startsWith('compose.yaml')
+        ? { NESSUS_PASSWORD: 'simulator', REDIS_URL: 'redis://127.0.0.1:6379' }
+        : { REDIS_URL: 'redis://127.0.0.1:6379' };
+      for (const secret of secrets) expect(allowed).toHaveProperty(secret, environment[secret]);
+    }
+  });
+
+  it('open a gateway to others only where it has keys, which workers do not have', () => {
+    const services = OWN.filter(([, { command }]) => command === 'gateway' || command === 'worker');
+    for (const [name, { command, environment, volumes }] of services) {
+      const closed = environment.HOST !== undefined && command === 'gateway';
+      expect({ name, keys: environment.API_KEYS_FILE, audit: environment.AUDIT_FILE }).toEqual({
+        name,
+        keys: closed ? '/access/keys.json' : undefined,
+        audit: closed ? '/access/audit.log' : undefined,
+      });
+      expect({ name, access: volumes.includes('access:/access') }).toEqual({ name, access: closed });
+    }
+    expect(services.filter(([, { environment }]) => environment.HOST === '0.0.0.0')).toHaveLength(5);
   });
 
   it('mount files that exist', () => {

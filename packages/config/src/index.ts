@@ -14,5 +14,11 @@ export { readScannersConfig, type ScannersSource } from './scanners-file.js';
 export { readSecretFile } from './secret-files.js';
 export { readSettings } from './settings.js';
 export type * from './types.js';
-export { renderEnvExample, VARIABLES, type Variable, type VariableName } from './variables.js';
+export {
+  renderEnvExample,
+  SECRET_VARIABLES,
+  VARIABLES,
+  type Variable,
+  type VariableName,
+} from './variables.js';
 export { type ScannersWatch, type ScannersWatchEvents, watchScannersConfig } from './watch.js';

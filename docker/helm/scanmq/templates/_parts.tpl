@@ -38,6 +38,7 @@ app.kubernetes.io/name: scanmq, app.kubernetes.io/instance: {{ printf "%q" .Rele
             - { name: scanners, mountPath: /config, readOnly: true }
             - { name: secrets, mountPath: /run/secrets/scanmq, readOnly: true }
 {{- end -}}
+{{- /* 288 is 0440, which some readers of YAML take for a decimal number */ -}}
 {{- define "scanmq.volumes" }}
         - name: results
           persistentVolumeClaim:
@@ -47,7 +48,7 @@ app.kubernetes.io/name: scanmq, app.kubernetes.io/instance: {{ printf "%q" .Rele
         - name: scanners
           configMap: { name: {{ .Release.Name }}-scanners }
         - name: secrets
-          secret: { secretName: {{ printf "%q" .Values.existingSecret }}, defaultMode: 0440 }
+          secret: { secretName: {{ printf "%q" .Values.existingSecret }}, defaultMode: 288 }
 {{- end -}}
 {{- define "scanmq.spread" }}
         - maxSkew: 1
