@@ -55,7 +55,7 @@ describe('a gateway and a worker that are started first', () => {
       },
     });
     const [scanner] = service.simulators;
-    const restarted = scanner?.restart({ downMs: 20_000, loadingMs: 100 });
+    const restarted = scanner?.restart({ downMs: 8_000, loadingMs: 100 });
     const gateway = service.start(['gateway']);
     const worker = service.start(['worker']);
     for (const program of [gateway, worker]) {
