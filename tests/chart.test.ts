@@ -104,6 +104,13 @@ const ALL = {
   image: { pullSecrets: ['registry'] },
   apiKeysSecret: 'keys',
 };
+const BUCKET = {
+  results: {
+    size: '1Gi',
+    temporarySize: '10Gi',
+    s3: { bucket: 'scans', endpoint: 'https://s3.example.com' },
+  },
+};
 const LEAST = {
   results: { existingClaim: 'mine' },
   networkPolicy: { enabled: false },
@@ -115,6 +122,7 @@ describe('the Helm chart', () => {
   it.each([
     ['the defaults', {}, 8],
     ['everything switched on', ALL, 13],
+    ['results in a bucket', BUCKET, 8],
     ['as little as possible', LEAST, 4],
   ])('is valid for Kubernetes with %s', async (_what, values, count) => {
     const documents = await manifests(values);
@@ -199,12 +207,13 @@ describe('the Helm chart', () => {
 
   it('names settings that exist', async () => {
     const known = new Set(Object.keys(VARIABLES).flatMap((name) => [name, `${name}_FILE`]));
-    const containers = (await manifests(ALL))
+    const containers = [...(await manifests(ALL)), ...(await manifests(BUCKET))]
       .filter(({ kind }) => kind === 'Deployment')
       .flatMap(({ spec }) => spec.template.spec.containers);
     const names = containers.flatMap(({ env }: Tree) => env.map(({ name }: Tree) => name));
     expect(names.filter((name: string) => !known.has(name))).toEqual([]);
-    expect(names).toContain('HOST');
+    for (const name of ['HOST', 'API_KEYS_FILE', 'S3_BUCKET', 'S3_ENDPOINT', 'S3_SECRET_ACCESS_KEY_FILE'])
+      expect(names).toContain(name);
   });
 
   it('gives the file of API keys to gateways only, and no secret to an environment', async () => {
@@ -236,6 +245,17 @@ describe('the Helm chart', () => {
     expect(await notes(ALL)).toContain('the secret keys;');
   });
 
+  it('works in a directory of each pod where results are in a bucket, and keeps the audit log', async () => {
+    for (const { spec } of (await manifests(BUCKET)).filter(({ kind }) => kind === 'Deployment')) {
+      const [{ env, volumeMounts }] = spec.template.spec.containers;
+      const value = (wanted: string): unknown => env.find(({ name }: Tree) => name === wanted)?.value;
+      expect(value('DATA_DIR')).toBe('/tmp/tasks');
+      expect(value('AUDIT_FILE')).toBe('/data/audit.log');
+      expect(volumeMounts.find(({ mountPath }: Tree) => mountPath === '/tmp').name).toBe('temporary');
+      expect(value('S3_SECRET_ACCESS_KEY')).toBeUndefined();
+    }
+  });
+
   it('keeps texts as they are, whatever is in them', async () => {
     const scanners = 'nessus:\n  - name: "a: b" # ü\n    password: ${file:/run/x}\n';
     const documents = await manifests({ ...LEAST, scanners });
@@ -247,7 +267,7 @@ describe('the Helm chart', () => {
 
   it('has a schema of its values that takes what it documents, and refuses what it does not know', () => {
     const validate = new Ajv({ allErrors: true }).compile(JSON.parse(read('values.schema.json')));
-    for (const values of [{}, ALL, LEAST])
+    for (const values of [{}, ALL, BUCKET, LEAST])
       expect(validate(merged(defaults, values)) || validate.errors).toBe(true);
     for (const wrong of [
       { gateway: { replicas: '2' } },

@@ -16,7 +16,21 @@ app.kubernetes.io/name: scanmq, app.kubernetes.io/instance: {{ printf "%q" .Rele
 {{- end -}}
 {{- define "scanmq.environment" }}
             - { name: HOST, value: 0.0.0.0 }
+            {{- if .Values.results.s3.bucket }}
+            - { name: DATA_DIR, value: /tmp/tasks }
+            - { name: AUDIT_FILE, value: /data/audit.log }
+            - { name: RESULT_STORE, value: s3 }
+            - { name: S3_BUCKET, value: {{ printf "%q" .Values.results.s3.bucket }} }
+            {{- if .Values.results.s3.endpoint }}
+            - { name: S3_ENDPOINT, value: {{ printf "%q" .Values.results.s3.endpoint }} }
+            {{- end }}
+            {{- if .Values.results.s3.keysInSecret }}
+            - { name: S3_ACCESS_KEY_ID_FILE, value: /run/secrets/scanmq/S3_ACCESS_KEY_ID }
+            - { name: S3_SECRET_ACCESS_KEY_FILE, value: /run/secrets/scanmq/S3_SECRET_ACCESS_KEY }
+            {{- end }}
+            {{- else }}
             - { name: DATA_DIR, value: /data/tasks }
+            {{- end }}
             - { name: SCANNER_CONFIG, value: /config/scanners.yaml }
             - { name: SHUTDOWN_GRACE_SECONDS, value: {{ printf "\"%v\"" .Values.worker.shutdownGraceSeconds }} }
             {{- if .Values.ingress.enabled }}
