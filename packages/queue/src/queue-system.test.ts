@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
 import { createDirectoryStore } from '@scanmq/store';
@@ -254,6 +254,20 @@ describe('the queue', () => {
     const status = await queue.status('nessus', 2);
     expect(status.next_tasks[0]?.task_id).toBe(high.task_id);
     expect(status.queue_depth).toBe(lowWait.position);
+  });
+
+  it('cancels a task that its worker cancels in the same moment', async () => {
+    const { task } = await submit();
+    // the worker takes the job when the flag is set, and before we look at the job
+    const copied = jest.spyOn(queue.tasks, 'copyToFile').mockImplementationOnce(async (taskId) => {
+      await queue.tasks.transition(taskId, 'cancelled', { completed_at: new Date().toISOString() });
+    });
+    expect(await queue.cancel(task.task_id, { reason: '', by: 'tester', keepResults: false })).toMatchObject({
+      status: 'cancelled',
+      previous_status: 'queued',
+    });
+    copied.mockRestore();
+    expect((await queue.tasks.get(task.task_id)).state).toBe('cancelled');
   });
 
   it('forgets a waiting task that is cancelled, and says so twice without an error', async () => {

@@ -76,11 +76,16 @@ export async function cancelScan(
       () => false,
     );
     if (removed !== false) {
-      await deps.tasks.transition(taskId, 'cancelled', {
-        completed_at: requested.at,
-        waiting_for: null,
-        error: { code: 'cancelled', message: cancelMessage(reason), retryable: false },
-      });
+      await deps.tasks
+        .transition(taskId, 'cancelled', {
+          completed_at: requested.at,
+          waiting_for: null,
+          error: { code: 'cancelled', message: cancelMessage(reason), retryable: false },
+        })
+        .catch(async (error: unknown) => {
+          // a worker saw the flag, and was faster
+          if ((await deps.tasks.get(taskId)).state !== 'cancelled') throw error;
+        });
       await deps.credentials.delete(task.task_id);
       // it may have been called, and have a slot, without having begun
       await deps.bindings.release(taskId);
