@@ -6,12 +6,13 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { openAccess, verifyAuditLog } from '@scanmq/access';
 import { readSettings, type Settings } from '@scanmq/config';
 import { createKeySchema, type Role, ScanmqError } from '@scanmq/contract';
-import { createLogger } from '@scanmq/observability';
+import { createLogger, NO_TRACING } from '@scanmq/observability';
 import { until } from '@scanmq/testkit';
 import fc from 'fast-check';
 import Fastify from 'fastify';
 import { Redis } from 'ioredis';
 import { installErrors } from '../plugins/errors.js';
+import { installTraces } from '../plugins/traces.js';
 import { installAccess, principalOf } from './install-access.js';
 
 const redis = new Redis(process.env.SCANMQ_TEST_REDIS_URL ?? '');
@@ -40,6 +41,7 @@ async function service(env: Record<string, string> = {}) {
     pretty: false,
     destination: { write: (line) => lines.push(line) },
   });
+  installTraces(app, NO_TRACING);
   installErrors(app);
   await installAccess(app, { access, settings, log });
   let done = 0;
