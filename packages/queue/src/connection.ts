@@ -19,6 +19,8 @@ const LONGEST_RETRY_MS = 1_000;
 const SENTINEL_RETRY_MS = 250;
 /** A Sentinel that hangs is passed over after this long. */
 const SENTINEL_ANSWER_MS = 2_000;
+/** A master behind Sentinels that answers nothing for so long may have been replaced; longer than any command that waits (10 s). */
+const SILENT_MS = 15_000;
 /** Each look at the map of a Cluster; it is retried with the next node. */
 const SLOTS_ANSWER_MS = 2_000;
 /** How soon a write is tried again that was refused for want of replicas (`min-replicas-to-write`). */
@@ -87,8 +89,9 @@ function connectionOptions(
     name: settings.sentinelName ?? 'mymaster',
     sentinelRetryStrategy: () => SENTINEL_RETRY_MS,
     sentinelCommandTimeout: SENTINEL_ANSWER_MS,
-    // a master that hangs, or is cut off, closes no connection: the Sentinels tell that it was replaced
-    failoverDetector: true,
+    // A master that hangs, or is cut off, closes no connection. The `failoverDetector` of ioredis would tell sooner, but
+    // what it hears while the connection is being opened anew ends that connection for good.
+    socketTimeout: SILENT_MS,
     ...(settings.sentinelPassword === undefined ? {} : { sentinelPassword: settings.sentinelPassword }),
     ...(url.protocol === 'rediss:' ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
   };
