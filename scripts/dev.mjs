@@ -14,7 +14,6 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const PASSWORD = 'simulator';
 /** Longer than a worker needs to hand over its scans. */
 const STOP_MS = 75_000;
-const COMPILER_STOP_MS = 2_000;
 /** Files of one change are written one after the other. */
 const SETTLE_MS = 200;
 /** Folders whose files are read as they are, without being built. */
@@ -54,19 +53,40 @@ function start(name, args, env) {
   return service;
 }
 
-/** Ends a compiler with what it has started. One that compiles would go on to its end: it is built anew the next time. */
-async function endGroup(child, ended) {
-  const signal = (name) => {
-    try {
-      process.kill(-child.pid, name);
-    } catch (error) {
-      if (error.code !== 'ESRCH') throw error;
-    }
+/** Builds what has changed, as a process group: on some releases of Node, the compiler is a child of what we start. */
+function compile() {
+  const child = spawn(
+    process.execPath,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tsconfig.build.json', '--pretty', 'false'],
+    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true },
+  );
+  const ended = once(child, 'close');
+  let found = 0;
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (!/ error TS\d+/.test(line)) return;
+    found++;
+    say(line);
+  });
+  return {
+    errors: ended.then(([code]) => (code === 0 ? 0 : Math.max(found, 1))),
+    /** What is half built, is built anew the next time. */
+    async stop() {
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error;
+      }
+      await ended;
+    },
   };
-  signal('SIGTERM');
-  const timer = setTimeout(signal, COMPILER_STOP_MS, 'SIGKILL');
-  await ended;
-  clearTimeout(timer);
+}
+
+function sourceFolders() {
+  return ['packages', 'apps'].flatMap((parent) =>
+    readdirSync(join(root, parent))
+      .map((name) => `${parent}/${name}/src`)
+      .filter((folder) => existsSync(join(root, folder))),
+  );
 }
 
 /** When the newest file of each package was written, as a text that is compared. */
@@ -178,56 +198,48 @@ async function main() {
     restart(names);
   };
 
-  const compiler = spawn(
-    process.execPath,
-    [
-      join(root, 'node_modules/typescript/bin/tsc'),
-      '-b',
-      'tsconfig.build.json',
-      '--watch',
-      '--preserveWatchOutput',
-    ],
-    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true },
-  );
-  // not `exit`: what we start is a parent of the compiler, and ends before it
-  const compilerEnded = once(compiler, 'close');
-  let watched = false;
-  createInterface({ input: compiler.stdout }).on('line', (line) => {
-    if (/ error TS\d+/.test(line)) say(line);
-    const errors = /Found (\d+) errors?\. Watching/.exec(line)?.[1];
-    if (errors !== undefined && !watched) say('the compiler watches');
-    watched ||= errors !== undefined;
-    if (errors === '0') look();
-    else if (errors !== undefined) say(`${errors} errors: what runs stays as it is`);
-  });
+  // one build after the other; what changes meanwhile is built after it. Not the compiler's own watching, which misses what
+  // changes while it begins
+  let compiler;
+  let wanted = false;
+  const build = async () => {
+    wanted = true;
+    if (compiler) return;
+    while (wanted && !stopped.signal.aborted) {
+      wanted = false;
+      compiler = compile();
+      const errors = await compiler.errors;
+      if (stopped.signal.aborted) break;
+      if (errors === 0) look();
+      else say(`${errors} errors: what runs stays as it is`);
+    }
+    compiler = undefined;
+  };
   let timer;
-  const watchers = READ_AS_THEY_ARE.map((folder) =>
+  const watchers = [...sourceFolders(), ...READ_AS_THEY_ARE].map((folder) =>
     watch(join(root, folder), { recursive: true }, () => {
       clearTimeout(timer);
-      timer = setTimeout(look, SETTLE_MS);
+      timer = setTimeout(() => void build(), SETTLE_MS);
     }),
   );
+  say('the sources are watched');
 
   restart(['simulator', 'gateway', 'worker']);
   say(
     `gateway http://127.0.0.1:${env.PORT ?? 8835}, simulator https://127.0.0.1:${ports.simulator}; Ctrl-C ends it`,
   );
-  const reason = await Promise.race([
-    new Promise((resolve) => stopped.signal.addEventListener('abort', () => resolve('stopped'))),
-    compilerEnded.then(() => 'the compiler ended by itself'),
-  ]);
+  await new Promise((resolve) => stopped.signal.addEventListener('abort', resolve));
 
-  stopped.abort();
   clearTimeout(timer);
   for (const watcher of watchers) watcher.close();
-  await endGroup(compiler, compilerEnded);
+  await compiler?.stop();
   await work;
   // workers first, so that they can still hand over; Redis last
   for (const name of ['worker', 'gateway', 'simulator']) await running.get(name)?.stop();
   await redis?.stop();
   await rm(directory, { recursive: true, force: true });
-  say(`${reason}; nothing is left running`);
-  return reason === 'stopped' ? 0 : 1;
+  say('stopped; nothing is left running');
+  return 0;
 }
 
 process.exitCode = await main();
