@@ -63,7 +63,11 @@ async function startFixtures() {
   installHostGuard(app);
   installBodyTimeout(app);
   const notifies = new Set(['test_tool_with_logging', 'test_tool_with_progress']);
-  installMcp(app, { legacy: legacyFixture, modern: modernFixture, streams: (name) => notifies.has(name) });
+  installMcp(app, async () => ({
+    legacy: legacyFixture,
+    modern: modernFixture,
+    streams: (name) => notifies.has(name),
+  }));
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   return { url: `${url.replace('127.0.0.1', 'localhost')}/mcp`, close: () => app.close() };
 }

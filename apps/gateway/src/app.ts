@@ -6,10 +6,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { auditOf, installAccess, principalOf } from './access/install-access.js';
 import { createServices } from './access/services.js';
 import { createHolds, installHolds } from './holds.js';
-import { legacyServers } from './mcp/legacy-server.js';
-import { modernServers } from './mcp/modern-server.js';
 import { installMcp, MCP_PATH } from './mcp/mount.js';
-import { scanmqSurface } from './mcp/scanmq-surface.js';
 import { installDocument } from './openapi/document.js';
 import { installBodyTimeout } from './plugins/body-timeout.js';
 import { installConnectionLimit, SERVER_LIMITS } from './plugins/connection-limits.js';
@@ -59,24 +56,21 @@ export async function buildApp(deps: AppDeps): Promise<{ app: FastifyInstance; d
   await installDocument(app, deps.version);
   await app.register(async (rest) => await restRoutes(rest, deps, servicesFor));
   await app.register(documentationPages);
-  const surface = scanmqSurface({
-    ...deps,
-    holds,
-    contextOf: (request) => {
-      const principal = principalOf(request);
-      return {
-        ...servicesFor(principal),
-        principal,
-        traceId: request.traceId,
-        audit: (entry) => access.audit.write({ ...auditOf(request), ...entry }),
-      };
-    },
-  });
-  const streaming = new Set(surface.tools.filter((tool) => tool.streams).map((tool) => tool.name));
-  installMcp(app, {
-    legacy: legacyServers(surface),
-    modern: modernServers(surface),
-    streams: (name) => streaming.has(name),
+  installMcp(app, async () => {
+    const { createScanmqMount } = await import('./mcp/scanmq-mount.js');
+    return createScanmqMount({
+      ...deps,
+      holds,
+      contextOf: (request) => {
+        const principal = principalOf(request);
+        return {
+          ...servicesFor(principal),
+          principal,
+          traceId: request.traceId,
+          audit: (entry) => access.audit.write({ ...auditOf(request), ...entry }),
+        };
+      },
+    });
   });
   const dashboard = await installDashboard(app, deps.queue);
   app.addHook('onResponse', async (request, reply) => {
