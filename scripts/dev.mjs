@@ -3,7 +3,7 @@
 // does not compile changes nothing that runs. Ctrl-C ends all of it.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync, watch } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -175,6 +175,8 @@ async function main() {
     gateway: () => start('gateway', [], env),
     worker: () => start('worker', [], env),
   };
+  // what runs is what the compiler wrote: a bundle would have to be made anew with each change
+  rmSync(join(root, 'apps/cli/dist/bundle'), { recursive: true, force: true });
   let before = fingerprints();
   let work = Promise.resolve();
   /** Starts these anew, one such change after the other. */

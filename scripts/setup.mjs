@@ -62,6 +62,7 @@ function build() {
     '-b',
     'tsconfig.build.json',
   ]);
+  runOrFail('The bundle', process.execPath, [join('scripts', 'bundle.mjs')]);
 }
 
 const isThere = (program) => run('sh', ['-c', 'command -v "$0"', program]).status === 0;

@@ -6,6 +6,8 @@ const BUILT = new URL('../packages/local-redis/dist/index.js', import.meta.url);
 
 export default async function globalSetup() {
   if (!existsSync(BUILT)) throw new Error('Not built yet. Run: npm run setup');
+  // the programs that tests start are those that were built last
+  await import('../scripts/bundle.mjs');
   const { startLocalRedis } = await import(BUILT.href);
   const redis = await startLocalRedis();
   process.env.SCANMQ_TEST_REDIS_URL = redis.url;
