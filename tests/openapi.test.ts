@@ -579,9 +579,13 @@ describe('polling', () => {
 
   it('is answered 304 without a body while nothing changes', async () => {
     for (const path of followed()) {
-      const first = await api.call('GET', path);
-      const tag = first.headers.get('etag') ?? '';
-      expect([path, first.status, tag]).toEqual([path, 200, expect.stringMatching(/^W\/"[\w-]{22}"$/)]);
+      // the slot of a scan that has ended is free a moment later: nothing changes when two answers have one tag
+      const tag = await until(`${path} rests`, async () => {
+        const [first, second] = [await api.call('GET', path), await api.call('GET', path)];
+        expect([path, first.status]).toEqual([path, 200]);
+        return first.headers.get('etag') === second.headers.get('etag') && first.headers.get('etag');
+      });
+      expect([path, tag]).toEqual([path, expect.stringMatching(/^W\/"[\w-]{22}"$/)]);
       const again = await api.call('GET', path, undefined, { 'if-none-match': `"other", ${tag}` });
       expect([path, again.status, again.text, again.headers.get('etag')]).toEqual([path, 304, '', tag]);
       const other = await api.call('GET', path, undefined, { 'if-none-match': 'W/"other"' });

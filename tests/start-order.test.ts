@@ -71,6 +71,15 @@ describe('a gateway and a worker that are started first', () => {
     const refused = await fetch(`http://127.0.0.1:${port}/api/v1/scans`);
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ code: 'unavailable', status: 503 });
+    // a browser that was following a scan comes back, which it would not after an error
+    const following = await fetch(`http://127.0.0.1:${port}/api/v1/scans/ne_ness_1/events`, {
+      headers: { 'last-event-id': '3' },
+    });
+    expect([following.status, following.headers.get('content-type')]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+    ]);
+    expect(await following.text()).toMatch(/^retry: \d+\n\n$/);
 
     s3 = await startLocalS3(s3Port);
     for (const program of [gateway, worker])

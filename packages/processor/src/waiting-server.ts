@@ -1,6 +1,6 @@
 /** What a program answers while it waits for what it needs: that it lives, and that it cannot serve anybody yet. */
 import { createServer } from 'node:http';
-import { newTraceId, ScanmqError, toProblem } from '@scanmq/contract';
+import { LIMITS, newTraceId, ScanmqError, toProblem } from '@scanmq/contract';
 
 export interface WaitingServer {
   /** Frees the port for the program itself. */
@@ -24,6 +24,11 @@ export async function startWaitingServer(host: string, port: number): Promise<Wa
     };
     if (path === '/health/live') return answer(200, 'application/json', { status: 'alive' });
     if (path === '/health/ready') return answer(503, 'application/json', { status: 'not_ready' });
+    if (request.method === 'GET' && request.headers['last-event-id'] !== undefined) {
+      // a browser that follows a scan would give up at an error; so it comes back
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' });
+      return void response.end(`retry: ${LIMITS.eventRetryMs}\n\n`);
+    }
     const error = new ScanmqError('unavailable', 'The service is starting: it waits for what it needs.', {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
