@@ -133,19 +133,13 @@ export function renderedTask(task: TaskRecord): RenderedTask {
 
 /** What the results say of the task they belong to. */
 function metadataOf(task: TaskRecord): Record<string, unknown> {
+  const { simulator, imported: _, ...facts } = renderedTask(task);
   return {
-    task_id: task.task_id,
-    name: task.name,
-    targets: task.targets,
-    scan_type: task.scan_type,
-    scanner_pool: task.scanner_pool,
-    scanner_instance: task.scanner_instance,
-    started_at: task.started_at,
-    completed_at: task.completed_at,
+    ...facts,
     authentication_status: task.authentication_status,
     validation_warnings: task.validation_warnings,
     results_summary: task.results_summary,
     imported: task.imported,
-    simulator: task.simulator,
+    simulator,
   };
 }

@@ -38,7 +38,7 @@ import {
 import type { QueueSystem } from '@scanmq/queue';
 import type { CompletedResults } from './completed-results.js';
 import { doubtsOf, previousTask, sameTargets } from './gate-baseline.js';
-import { type HeldResults, holding, letGo, writtenOut } from './held-results.js';
+import { type HeldResults, holding, orLetGo, writtenOut } from './held-results.js';
 import type { Download } from './result-service.js';
 
 export interface GateServiceDeps {
@@ -83,10 +83,7 @@ export function createGateService(deps: GateServiceDeps): GateService {
     if (issues.length > 0) throw new InvalidRequestError('A rule of the ignore file holds too long.', issues);
     const head = await completed.open(taskId);
     const { task, results } = head;
-    const base = await baselineOf(task, request, policy).catch(async (error: unknown) => {
-      await letGo([head]);
-      throw error;
-    });
+    const base = await orLetGo([head], () => baselineOf(task, request, policy));
     const known: Baseline | undefined =
       request.baseline_findings !== undefined
         ? { kind: 'findings', ids: request.baseline_findings }

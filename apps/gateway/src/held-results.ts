@@ -13,6 +13,16 @@ export async function letGo(held: readonly HeldResults[]): Promise<void> {
   for (const { files } of held) await files.close();
 }
 
+/** What comes after an opening and goes on holding it; when it fails, nothing is held. */
+export async function orLetGo<T>(held: readonly HeldResults[], next: () => Promise<T>): Promise<T> {
+  try {
+    return await next();
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
+}
+
 /** Uses results, and lets go of their files. */
 export async function holding<T>(held: readonly HeldResults[], use: () => Promise<T>): Promise<T> {
   try {
@@ -27,13 +37,8 @@ export async function writtenOut<D extends { readonly body: AsyncIterable<string
   held: readonly HeldResults[],
   write: () => Promise<D>,
 ): Promise<D> {
-  try {
-    const document = await write();
-    return { ...document, body: heldWhileRead(held, document.body) };
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
+  const document = await orLetGo(held, write);
+  return { ...document, body: heldWhileRead(held, document.body) };
 }
 
 /** An answer that is read bit by bit: the files are let go when it ends, breaks off, or was never begun. */
@@ -45,14 +50,9 @@ export function heldWhileRead<T>(held: readonly HeldResults[], answer: AsyncIter
       return {
         async next() {
           for (const { files } of held) files.touch();
-          try {
-            const step = await reading.next();
-            if (step.done) await letGo(held);
-            return step;
-          } catch (error) {
-            await letGo(held);
-            throw error;
-          }
+          const step = await orLetGo(held, () => reading.next());
+          if (step.done) await letGo(held);
+          return step;
         },
         async return() {
           try {

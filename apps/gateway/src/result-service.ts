@@ -31,7 +31,7 @@ import {
 import { isRedisAway, type QueueSystem } from '@scanmq/queue';
 import type { ResultStore } from '@scanmq/store';
 import { type CompletedResults, renderedTask } from './completed-results.js';
-import { type HeldResults, heldWhileRead, holding, letGo, writtenOut } from './held-results.js';
+import { type HeldResults, heldWhileRead, holding, letGo, orLetGo, writtenOut } from './held-results.js';
 
 export interface ResultServiceDeps {
   readonly queue: QueueSystem;
@@ -111,10 +111,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
         { path: 'base_task_id', message: 'expected another task than head_task_id' },
       ]);
     const base = await completed.open(baseTaskId);
-    const head = await completed.open(headTaskId).catch(async (error: unknown) => {
-      await letGo([base]);
-      throw error;
-    });
+    const head = await orLetGo([base], () => completed.open(headTaskId));
     return {
       held: [base, head],
       base: { taskId: baseTaskId, results: base.results },
@@ -143,8 +140,15 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     }
   }
 
-  /** Searches one task after the other; each is let go when the next is opened. */
-  async function searchIn(tasks: AsyncIterable<TaskRecord>, params: SearchParams): Promise<SearchAnswer> {
+  /**
+   * Searches one task after the other; each is let go when the next is opened.
+   * @param lenient leaves out a task whose results cannot be opened.
+   */
+  async function searchIn(
+    tasks: AsyncIterable<TaskRecord>,
+    params: SearchParams,
+    lenient: boolean,
+  ): Promise<SearchAnswer> {
     let held: readonly HeldResults[] = [];
     async function openNext(task: TaskRecord): Promise<Results | undefined> {
       await letGo(held);
@@ -155,7 +159,8 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
         return opened.results;
       } catch (error) {
         // files that are away for now are not "nothing found"
-        if (isRedisAway(error) || (error instanceof ScanmqError && error.code === 'unavailable')) throw error;
+        if (!lenient || isRedisAway(error) || (error instanceof ScanmqError && error.code === 'unavailable'))
+          throw error;
         // one task whose files were cleared away must not spoil the search over all others
         return undefined;
       }
@@ -178,10 +183,7 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
 
     async streamResults(taskId, query) {
       const held = await completed.open(taskId);
-      const stream = await held.results.stream(query).catch(async (error: unknown) => {
-        await letGo([held]);
-        throw error;
-      });
+      const stream = await orLetGo([held], () => held.results.stream(query));
       return heldWhileRead([held], stream);
     },
 
@@ -283,11 +285,10 @@ export function createResultService(deps: ResultServiceDeps): ResultService {
     },
 
     async search(params, owner) {
-      if (params.task_id === undefined) return await searchIn(completedTasks(params.since, owner), params);
-      const task = await completed.task(params.task_id);
+      if (params.task_id === undefined)
+        return await searchIn(completedTasks(params.since, owner), params, true);
       // with a task that was named, an error is the answer
-      await letGo([await completed.resultsOf(task)]);
-      return await searchIn(only(task), params);
+      return await searchIn(only(await completed.task(params.task_id)), params, false);
     },
   };
 }

@@ -75,13 +75,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const now = (): Date => new Date();
   const disk = createDiskGuard(settings);
   const metrics = await openMetrics('gateway');
+  const admitting = { queue, registry, monitor, policy, meter: metrics };
   const service = createScanService({
-    queue,
-    registry,
-    monitor,
+    ...admitting,
     waiter,
-    policy,
-    meter: metrics,
     applyLimits: () => core.applyLimits(),
     disk,
     now,
@@ -100,25 +97,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     access,
     now,
     imports: createImportService({ queue, files, registry, settings, disk, now }),
-    schedules: createScheduleService({
-      queue,
-      registry,
-      monitor,
-      policy,
-      meter: metrics,
-      scans: service,
-      now,
-    }),
-    plans: createPlanService({
-      queue,
-      registry,
-      monitor,
-      policy,
-      meter: metrics,
-      scans: service,
-      settings,
-      now,
-    }),
+    schedules: createScheduleService({ ...admitting, scans: service, now }),
+    plans: createPlanService({ ...admitting, scans: service, settings, now }),
     webhooks: createWebhookService({ queue, allow: targetSet(settings.webhookAllowNetworks) }),
     settings,
     queue,

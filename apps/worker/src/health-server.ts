@@ -1,6 +1,14 @@
 import type { WorkerHealth } from '@scanmq/contract';
 import type { Metrics } from '@scanmq/observability';
-import { canWork, type DependenciesDeps, inTime, lookAtDependencies, wordsOnly } from '@scanmq/processor';
+import {
+  canWork,
+  type DependenciesDeps,
+  inTime,
+  lookAtDependencies,
+  lookAtRedisInTime,
+  secondsSince,
+  wordsOnly,
+} from '@scanmq/processor';
 import Fastify from 'fastify';
 
 export interface HealthServerOptions extends DependenciesDeps {
@@ -26,8 +34,7 @@ export async function startHealthServer(
   const app = Fastify({ forceCloseConnections: true });
   app.get('/health/live', async () => ({ status: 'alive' }));
   app.get('/health/ready', async (_request, reply) => {
-    const { redis } = await lookAtDependencies(options);
-    const ready = redis.status === 'healthy';
+    const ready = (await lookAtRedisInTime(options)).status === 'healthy';
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready' });
   });
   app.get('/health', async (_request, reply) => {
@@ -63,7 +70,7 @@ function lookAtJobs({
 }: HealthServerOptions): WorkerHealth['dependencies']['jobs'] {
   const ageMs = now().getTime() - askedAt().getTime();
   const figures = {
-    asked_seconds_ago: Math.max(0, Math.round(ageMs / 1_000)),
+    asked_seconds_ago: secondsSince(askedAt(), now()),
     running_scans: runningScans(),
   };
   return ageMs <= ASKING_LATE_MS

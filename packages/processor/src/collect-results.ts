@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseTargets, ScannerError } from '@scanmq/contract';
 import { FILES, type IngestResult, RESULT_FILES } from '@scanmq/findings';
-import type { TaskFiles } from '@scanmq/store';
+import { measure, type TaskFiles } from '@scanmq/store';
 import { sleep } from './interruption.js';
 import { readResults } from './read-results.js';
 import { patiently, type RunContext } from './run-context.js';
@@ -106,28 +104,20 @@ async function exportToDisk(
   await ctx.report(97, ctx.checkpoint().ended_as ?? 'completed');
 
   const temporary = join(directory, `.${FILES.raw}.part`);
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      done(null, chunk);
-    },
-  });
+  const measured = measure();
   try {
     const download = await patiently(ctx, 'download', () => scanner.downloadExport(scanId, fileId, signal));
-    await pipeline(download, counted, createWriteStream(temporary, { mode: 0o640 }), { signal });
+    await pipeline(download, measured.stream, createWriteStream(temporary, { mode: 0o640 }), { signal });
   } catch (error) {
     await rm(temporary, { force: true });
     signal.throwIfAborted();
     throw error instanceof ScannerError && error.code !== 'scanner_unreachable'
       ? error
-      : failed(`The download of the export broke off after ${bytes} bytes.`);
+      : failed(`The download of the export broke off after ${measured.result().bytes} bytes.`);
   }
   await flushToDisk(temporary);
   await rename(temporary, join(directory, FILES.raw));
-  return { bytes, sha256: hash.digest('hex') };
+  return measured.result();
 }
 
 async function flushToDisk(path: string): Promise<void> {

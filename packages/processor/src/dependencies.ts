@@ -22,21 +22,37 @@ const SWEEP_LATE_MS = 3 * 60_000;
 const SWEEPS_MISSED = 3;
 const MB = 1024 * 1024;
 
-export async function lookAtDependencies(deps: DependenciesDeps): Promise<Dependencies> {
-  const [redis, filesystem, scanners, sweeper] = await Promise.all([
-    inTime(() => lookAtRedis(deps), { status: 'unhealthy', detail: 'does not answer' }),
+/** What a program cannot do without. */
+export type Needs = Pick<Dependencies, 'redis' | 'filesystem'>;
+
+/** For those who only ask whether a program is ready, which they do all the time. */
+export async function lookAtNeeds(deps: DependenciesDeps): Promise<Needs> {
+  const [redis, filesystem] = await Promise.all([
+    lookAtRedisInTime(deps),
     inTime(() => lookAtFiles(deps), {
       status: 'unhealthy',
       detail: 'the store of the results cannot be used',
     }),
+  ]);
+  return { redis, filesystem };
+}
+
+export async function lookAtDependencies(deps: DependenciesDeps): Promise<Dependencies> {
+  const [needs, scanners, sweeper] = await Promise.all([
+    lookAtNeeds(deps),
     inTime(() => lookAtScanners(deps), { status: 'unknown' }),
     inTime(() => lookAtSweeper(deps), { status: 'unknown' }),
   ]);
-  return { redis, filesystem, scanners, sweeper };
+  return { ...needs, scanners, sweeper };
+}
+
+/** Redis alone: a worker is ready when it answers. */
+export async function lookAtRedisInTime(deps: Pick<DependenciesDeps, 'queue'>): Promise<Needs['redis']> {
+  return await inTime(() => lookAtRedis(deps), { status: 'unhealthy', detail: 'does not answer' });
 }
 
 /** True when a program can do its work: scanners come and go, and what is late is done later. */
-export function canWork({ redis, filesystem }: Pick<Dependencies, 'redis' | 'filesystem'>): boolean {
+export function canWork({ redis, filesystem }: Needs): boolean {
   return redis.status === 'healthy' && filesystem.status !== 'unhealthy';
 }
 
@@ -64,7 +80,7 @@ export async function inTime<T>(question: () => Promise<T>, otherwise: T): Promi
   }
 }
 
-async function lookAtRedis({ queue }: DependenciesDeps): Promise<Dependencies['redis']> {
+async function lookAtRedis({ queue }: Pick<DependenciesDeps, 'queue'>): Promise<Dependencies['redis']> {
   const begunMs = performance.now();
   await queue.redis.ping();
   return { status: 'healthy', round_trip_ms: Math.round((performance.now() - begunMs) * 10) / 10 };
@@ -92,7 +108,7 @@ async function lookAtScanners({ queue, registry, now }: DependenciesDeps): Promi
         scanner: instanceKey,
         status: known === undefined ? 'unknown' : known.healthy ? 'healthy' : 'unhealthy',
         circuit: known?.circuit ?? 'closed',
-        checked_seconds_ago: known === undefined ? null : secondsSince(known.checked_at, now()),
+        checked_seconds_ago: known === undefined ? null : secondsSince(new Date(known.checked_at), now()),
       } as const;
     });
   const count = (word: DependencyHealth['status']) => scanners.filter(({ status }) => status === word).length;
@@ -107,12 +123,13 @@ async function lookAtSweeper({ queue, settings, now }: DependenciesDeps): Promis
   const swept = await queue.lastSweep();
   if (!swept) return { status: 'unknown', swept_seconds_ago: null };
   const ageMs = now().getTime() - swept.getTime();
-  const swept_seconds_ago = Math.max(0, Math.round(ageMs / 1_000));
+  const swept_seconds_ago = secondsSince(swept, now());
   return ageMs <= Math.max(SWEEP_LATE_MS, SWEEPS_MISSED * settings.sweepIntervalMs)
     ? { status: 'healthy', swept_seconds_ago }
     : { status: 'unhealthy', detail: 'no worker has swept for too long', swept_seconds_ago };
 }
 
-function secondsSince(at: string, now: Date): number {
-  return Math.max(0, Math.round((now.getTime() - Date.parse(at)) / 1_000));
+/** Whole seconds; the clocks of two machines may differ. */
+export function secondsSince(at: Date, now: Date): number {
+  return Math.max(0, Math.round((now.getTime() - at.getTime()) / 1_000));
 }

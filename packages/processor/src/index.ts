@@ -1,7 +1,16 @@
 export { type AcceptDeps, acceptScan, admitScan } from './accept-scan.js';
 export { type Admission, type AdmitDeps, createAdmission } from './admit.js';
 export { createWebhookDeliverer, type DeliverDeps, type WebhookDeliverer } from './deliver-webhook.js';
-export { canWork, type DependenciesDeps, inTime, lookAtDependencies, wordsOnly } from './dependencies.js';
+export {
+  canWork,
+  type DependenciesDeps,
+  inTime,
+  lookAtDependencies,
+  lookAtNeeds,
+  lookAtRedisInTime,
+  secondsSince,
+  wordsOnly,
+} from './dependencies.js';
 export {
   type Availability,
   availability,

@@ -1,4 +1,5 @@
 export { createDirectoryStore } from './directory-store.js';
+export { measure } from './measure.js';
 export { openResultStore } from './open-store.js';
 export {
   RECORD_FILE,

@@ -1,28 +1,14 @@
 /** Files on their way between a directory and the bucket; what arrives is what was sent, or an error. */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { access, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Manifest } from './manifest.js';
+import { measure } from './measure.js';
 import { away, type S3Bucket } from './s3-client.js';
 
 type Entry = Manifest['files'][string];
-
-/** Passes bytes on, and counts and hashes them. */
-function measure(): { readonly stream: Transform; result(): { bytes: number; sha256: string } } {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const stream = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      done(null, chunk);
-    },
-  });
-  return { stream, result: () => ({ bytes, sha256: hash.digest('hex') }) };
-}
 
 /** Sends a file. @throws ScanmqError `unavailable`; errors of the file system. */
 export async function sendFile(

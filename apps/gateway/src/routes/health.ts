@@ -1,5 +1,11 @@
 import { healthSchema, livenessSchema, may, readinessSchema } from '@scanmq/contract';
-import { canWork, type DependenciesDeps, lookAtDependencies, wordsOnly } from '@scanmq/processor';
+import {
+  canWork,
+  type DependenciesDeps,
+  lookAtDependencies,
+  lookAtNeeds,
+  wordsOnly,
+} from '@scanmq/processor';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as examples from '../openapi/examples/service.js';
@@ -58,7 +64,7 @@ export function healthRoutes(app: FastifyInstance, deps: HealthDeps): void {
       }),
     },
     async (_request, reply) => {
-      const healthy = canWork(await lookAtDependencies(deps));
+      const healthy = canWork(await lookAtNeeds(deps));
       return await reply.code(healthy ? 200 : 503).send({ status: healthy ? 'ready' : 'not_ready' });
     },
   );
