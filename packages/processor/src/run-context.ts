@@ -80,6 +80,7 @@ export interface RunContext {
 
 /** A scan that was launched is waited for longer than one that was not: giving it up wastes up to a day. */
 export const LAUNCHED_PATIENCE = 6;
+const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** Calls of a scanner, as logs and traces name them. */
@@ -132,28 +133,57 @@ export async function patiently<T>(
 async function persistently<T>(ctx: RunContext, what: ScannerCall, operation: () => Promise<T>): Promise<T> {
   const { scannerOutageMs, pollIntervalMs } = ctx.deps.settings;
   const launched = ctx.checkpoint().launch_intent !== undefined;
-  const patienceMs = launched ? scannerOutageMs * LAUNCHED_PATIENCE : scannerOutageMs;
+  let wasAway = false;
+  const answer = await waitOut(ctx, operation, {
+    patienceMs: launched ? scannerOutageMs * LAUNCHED_PATIENCE : scannerOutageMs,
+    firstPauseMs: Math.min(FIRST_PAUSE_MS, pollIntervalMs),
+    longestPauseMs: Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, pollIntervalMs)),
+    isOutage: (error): error is ScannerError => isOutage(error, launched),
+    async onOutage(error, tries) {
+      if (tries > 1) return;
+      wasAway = true;
+      ctx.deps.suspect(ctx.scanner.instanceKey);
+      ctx.log.warn(
+        { event: 'scanner.away', operation: what, reason: error.message },
+        'waiting for the scanner',
+      );
+      await ctx.note(`Waiting for the scanner (${what}): ${error.message}`);
+    },
+  });
+  if (wasAway) ctx.deps.suspect(ctx.scanner.instanceKey);
+  return answer;
+}
+
+/** How somebody that may be away is waited for. */
+export interface Patience<E extends Error> {
+  readonly patienceMs: number;
+  /** Doubled after each try, up to the longest. */
+  readonly firstPauseMs?: number;
+  readonly longestPauseMs?: number;
+  readonly isOutage: (error: unknown) => error is E;
+  /** Told before each pause. @param tries so far. */
+  readonly onOutage: (error: E, tries: number) => Promise<void>;
+}
+
+/** Tries again until it works, or the patience is over. @throws the last error; an interruption of the run. */
+export async function waitOut<T, E extends Error>(
+  ctx: Pick<RunContext, 'signal'>,
+  operation: () => Promise<T>,
+  patience: Patience<E>,
+): Promise<T> {
+  const { patienceMs, firstPauseMs = FIRST_PAUSE_MS, longestPauseMs = LONGEST_PAUSE_MS } = patience;
   const giveUpAt = Date.now() + patienceMs;
-  let pauseMs = Math.min(1_000, pollIntervalMs);
+  let pauseMs = firstPauseMs;
   for (let tries = 1; ; tries += 1) {
     try {
-      const answer = await operation();
-      if (tries > 1) ctx.deps.suspect(ctx.scanner.instanceKey);
-      return answer;
+      return await operation();
     } catch (error) {
       ctx.signal.throwIfAborted();
-      if (!isOutage(error, launched) || Date.now() + pauseMs > giveUpAt) throw error;
-      if (tries === 1) {
-        ctx.deps.suspect(ctx.scanner.instanceKey);
-        ctx.log.warn(
-          { event: 'scanner.away', operation: what, reason: error.message },
-          'waiting for the scanner',
-        );
-        await ctx.note(`Waiting for the scanner (${what}): ${error.message}`);
-      }
+      if (!patience.isOutage(error) || Date.now() + pauseMs > giveUpAt) throw error;
+      await patience.onOutage(error, tries);
     }
     await sleep(pauseMs, ctx.signal);
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS, Math.max(1_000, pollIntervalMs));
+    pauseMs = Math.min(pauseMs * 2, longestPauseMs);
   }
 }
 

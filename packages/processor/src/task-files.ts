@@ -1,30 +1,21 @@
 /** Files of a task on their way to the store of the results and from it. A store that is away is waited for: scanning anew costs more. */
 import { ScanmqError } from '@scanmq/contract';
 import type { TaskFiles } from '@scanmq/store';
-import { sleep } from './interruption.js';
-import { LAUNCHED_PATIENCE, type RunContext } from './run-context.js';
-
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
+import { LAUNCHED_PATIENCE, type RunContext, waitOut } from './run-context.js';
 
 /** Does something with files of the store, waiting as long as for a scanner that has our scan. Throws as `patiently`. */
 async function withStore(ctx: RunContext, what: string, operation: () => Promise<void>): Promise<void> {
-  const giveUpAt = Date.now() + ctx.deps.settings.scannerOutageMs * LAUNCHED_PATIENCE;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-    try {
-      return await operation();
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      const away = error instanceof ScanmqError && error.code === 'unavailable';
-      if (!away || Date.now() + pauseMs > giveUpAt) throw error;
+  await waitOut(ctx, operation, {
+    patienceMs: ctx.deps.settings.scannerOutageMs * LAUNCHED_PATIENCE,
+    isOutage: (error): error is ScanmqError => error instanceof ScanmqError && error.code === 'unavailable',
+    async onOutage(error, tries) {
       ctx.log.warn(
         { event: 'store.away', operation: what, err: error },
         'waiting for the store of the results',
       );
-      if (pauseMs === FIRST_PAUSE_MS) await ctx.note(`Waiting for the store of the results (${what}).`);
-      await sleep(pauseMs, ctx.signal);
-    }
-  }
+      if (tries === 1) await ctx.note(`Waiting for the store of the results (${what}).`);
+    },
+  });
 }
 
 /** Brings files into the directory. @throws ScanmqError `unavailable` when the store stays away. */

@@ -120,12 +120,12 @@ export function describeRedis(settings: RedisSettings): string {
 export interface ConnectOptions {
   readonly settings: RedisSettings;
   readonly role: ConnectionRole;
-  /** Told of each connection error; without a listener Node ends the process. */
-  readonly onError: (error: Error) => void;
+  /** Told of each connection error; by default nobody is. */
+  readonly onError?: (error: Error) => void;
   /** How long to wait for Redis before giving up. */
   readonly waitMs: number;
   /** Told now and then what is waited for. */
-  readonly onWaiting: (message: string) => void;
+  readonly onWaiting?: (message: string) => void;
 }
 
 /**
@@ -133,19 +133,19 @@ export interface ConnectOptions {
  * @throws ScanmqError `unavailable` when Redis does not answer in time, names address and reason.
  */
 export async function connectRedis(options: ConnectOptions): Promise<RedisClient> {
-  const { settings, waitMs } = options;
+  const { settings, waitMs, onError = () => undefined, onWaiting = () => undefined } = options;
   const where = describeRedis(settings);
   // told apart from other errors: the connection is ready again after each refusal
-  const refused = quietErrors(options.onError);
+  const refused = quietErrors(onError);
   const redis = open(settings, options.role, () => refused(new Error(TOO_FEW_REPLICAS)));
   let lastError: Error | undefined;
-  const report = quietErrors(options.onError);
+  const report = quietErrors(onError);
   redis.on('ready', () => report.recovered());
   redis.on('error', (error: Error) => {
     lastError = error;
     report(error);
   });
-  const tell = (): void => options.onWaiting(`waiting for ${where} (${reasonOf(lastError)})`);
+  const tell = (): void => onWaiting(`waiting for ${where} (${reasonOf(lastError)})`);
   const first = setTimeout(tell, FIRST_TOLD_MS);
   const again = setInterval(tell, TOLD_MS);
   let giveUp: NodeJS.Timeout | undefined;

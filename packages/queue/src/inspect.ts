@@ -63,8 +63,6 @@ export async function inspectRedis(options: InspectOptions): Promise<Inspection>
     settings: options.redis,
     role: 'gateway',
     waitMs: options.waitMs,
-    onError: () => undefined,
-    onWaiting: () => undefined,
   });
   const queues: Queue[] = [];
   const open = (name: string): Queue => {

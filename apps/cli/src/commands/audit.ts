@@ -7,9 +7,9 @@ import {
 } from '@scanmq/access';
 import { readSettings, type Settings } from '@scanmq/config';
 import { toScanmqError } from '@scanmq/contract';
-import { connectRedis } from '@scanmq/queue';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
+import { withRedis } from '../with-redis.js';
 
 const REDIS_WAIT_MS = 5_000;
 
@@ -51,18 +51,9 @@ async function newestEntries(
   settings: Settings,
 ): Promise<ReadonlyMap<string, KnownHead> | undefined> {
   try {
-    const redis = await connectRedis({
-      settings: settings.redis,
-      role: 'gateway',
-      waitMs: REDIS_WAIT_MS,
-      onError: () => undefined,
-      onWaiting: () => undefined,
-    });
-    try {
-      return await createAuditHeads(redis, accessKeys(settings.queuePrefix)).all();
-    } finally {
-      redis.disconnect();
-    }
+    return await withRedis(settings.redis, REDIS_WAIT_MS, (redis) =>
+      createAuditHeads(redis, accessKeys(settings.queuePrefix)).all(),
+    );
   } catch (error) {
     io.stderr.write(`scanmq: ${toScanmqError(error).message}\n`);
     return undefined;

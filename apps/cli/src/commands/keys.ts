@@ -16,10 +16,10 @@ import {
   type TaskSight,
   toScanmqError,
 } from '@scanmq/contract';
-import { connectRedis } from '@scanmq/queue';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
 import { keysTable } from '../tables.js';
+import { withRedis } from '../with-redis.js';
 
 const REDIS_WAIT_MS = 10_000;
 const DAY_MS = 86_400_000;
@@ -93,14 +93,7 @@ export async function revokeApiKey(io: ProgramIo, key: string, options: Output):
 
 async function withAccess<T>(io: ProgramIo, act: (access: Access) => Promise<T>): Promise<T> {
   const settings = readSettings(io.env);
-  const redis = await connectRedis({
-    settings: settings.redis,
-    role: 'gateway',
-    waitMs: REDIS_WAIT_MS,
-    onError: () => undefined,
-    onWaiting: () => undefined,
-  });
-  try {
+  return await withRedis(settings.redis, REDIS_WAIT_MS, async (redis) => {
     const access = await openAccess({
       settings,
       redis,
@@ -112,9 +105,7 @@ async function withAccess<T>(io: ProgramIo, act: (access: Access) => Promise<T>)
     } finally {
       await access.close();
     }
-  } finally {
-    redis.disconnect();
-  }
+  });
 }
 
 /** What is changed here stands in the audit log as what is changed over the gateway does: before it is done. */
