@@ -2,14 +2,8 @@ import { type Access, checkBinding, openAccess } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
 import { createResultsStore } from '@scanmq/findings';
-import { type Logger, openMetrics, startTracing } from '@scanmq/observability';
-import {
-  createTargetPolicy,
-  describeListenError,
-  keepHouse,
-  openServiceCore,
-  startWaitingServer,
-} from '@scanmq/processor';
+import { type Logger, openMetrics } from '@scanmq/observability';
+import { createTargetPolicy, describeListenError, keepHouse, startService } from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { buildApp } from './app.js';
 import { createCompletedResults } from './completed-results.js';
@@ -48,22 +42,15 @@ export interface Gateway {
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, env, log, version } = options;
-  const tracing = await startTracing({
-    settings: settings.tracing,
-    program: 'scanmq-gateway',
+  const { core, tracing, waiting } = await startService({
+    settings,
+    env,
+    log,
+    role: 'gateway',
     version,
-    onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
+    port: settings.port,
+    portVariable: 'PORT',
   });
-  // somebody may ask whether it lives before Redis does
-  const waiting = await startWaitingServer(settings.host, settings.port).catch((error: unknown) => {
-    throw describeListenError(error, 'PORT', settings.port);
-  });
-  const core = await openServiceCore({ settings, env, log, role: 'gateway', tracing }).catch(
-    async (error: unknown) => {
-      await waiting.close();
-      throw error;
-    },
-  );
   const { queue, files, registry, monitor } = core;
   const access = await openGuard(options, queue.redis).catch(async (error: unknown) => {
     await waiting.close();

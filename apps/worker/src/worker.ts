@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { accessKeys } from '@scanmq/access';
 import type { Environment, Settings } from '@scanmq/config';
 import { targetSet } from '@scanmq/contract';
-import { type Logger, openMetrics, startTracing } from '@scanmq/observability';
+import { type Logger, openMetrics } from '@scanmq/observability';
 import {
   configuredShapes,
   createAdmission,
@@ -12,11 +12,10 @@ import {
   describeListenError,
   followFolders,
   keepHouse,
-  openServiceCore,
   runScheduleJob,
   settleAbandoned,
   startScanWorkers,
-  startWaitingServer,
+  startService,
 } from '@scanmq/processor';
 import type { QueueSystem } from '@scanmq/queue';
 import { createWebhookSender } from '@scanmq/webhooks';
@@ -45,22 +44,15 @@ export interface WorkerProcess {
 export async function startWorkerProcess(options: WorkerProcessOptions): Promise<WorkerProcess> {
   const { settings, env } = options;
   const log = options.log.child({ worker: randomUUID().slice(0, 8) });
-  const tracing = await startTracing({
-    settings: settings.tracing,
-    program: 'scanmq-worker',
+  const { core, tracing, waiting } = await startService({
+    settings,
+    env,
+    log,
+    role: 'worker',
     version: options.version,
-    onProblem: (reason) => log.warn({ event: 'tracing.failed', reason }, 'spans could not be sent'),
+    port: settings.workerPort,
+    portVariable: 'WORKER_PORT',
   });
-  // somebody may ask whether it lives before Redis does
-  const waiting = await startWaitingServer(settings.host, settings.workerPort).catch((error: unknown) => {
-    throw describeListenError(error, 'WORKER_PORT', settings.workerPort);
-  });
-  const core = await openServiceCore({ settings, env, log, role: 'worker', tracing }).catch(
-    async (error: unknown) => {
-      await waiting.close();
-      throw error;
-    },
-  );
   const { queue, files, registry, monitor } = core;
   const policy = createTargetPolicy(settings);
   const metrics = await openMetrics('worker');

@@ -37,16 +37,14 @@ export { runScheduleJob, type ScheduleDeps, type ScheduleRunReport } from './run
 export { createScanProcessor, type ScanProcessor } from './scan-job.js';
 export {
   describeListenError,
-  openServiceCore,
   type ServiceCore,
-  type ServiceCoreOptions,
 } from './service-core.js';
 export { type SettleReport, settleAbandoned } from './settle-abandoned.js';
+export { type StartedService, type StartOptions, startService } from './start-service.js';
 export {
   checkTargetPolicy,
   createTargetPolicy,
   type PolicySettings,
   type TargetPolicy,
 } from './target-policy.js';
-export { startWaitingServer, type WaitingServer } from './waiting-server.js';
 export { type ScanWorkers, type ScanWorkersOptions, startScanWorkers } from './workers.js';

@@ -4,6 +4,7 @@ import type { Logger } from '@scanmq/observability';
 import { openQueueSystem } from '@scanmq/queue';
 import { openResultStore } from '@scanmq/store';
 import { hideConfiguredSecrets } from './log-secrets.js';
+import { toldInLog } from './service-core.js';
 import { untilUsable } from './until-usable.js';
 
 /** Opens Redis and the store of the results, and restores from one to the other. Throws as `QueueSystem.restore`. */
@@ -22,9 +23,7 @@ export async function restoreFrom(options: {
       store,
       role: 'gateway',
       connectWaitMs: settings.startWaitMs,
-      onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
-      onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
-      onWaiting: (message) => log.info({ event: 'start.waiting' }, message),
+      ...toldInLog(log),
     });
     try {
       return await queue.restore(options.apply);

@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { type Environment, type Settings, watchScannersConfig } from '@scanmq/config';
 import { ScanmqError } from '@scanmq/contract';
 import type { Logger, Tracing } from '@scanmq/observability';
-import { type ConnectionRole, openQueueSystem, type QueueSystem } from '@scanmq/queue';
+import {
+  type ConnectionRole,
+  openQueueSystem,
+  type QueueSystem,
+  type QueueSystemOptions,
+} from '@scanmq/queue';
 import { createScannerRegistry, type ScannerRegistry } from '@scanmq/scanners';
 import { openResultStore, type ResultStore } from '@scanmq/store';
 import { lookAtFleet, poolShapes } from './fleet.js';
@@ -80,9 +85,7 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
     tracing,
     ...(local ? { localCredentials: local } : {}),
     connectWaitMs: settings.startWaitMs,
-    onWaiting: (message) => log.info({ event: 'start.waiting' }, message),
-    onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
-    onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
+    ...toldInLog(log),
   });
   const now = (): Date => new Date();
   const monitor = createHealthMonitor({
@@ -161,6 +164,15 @@ export async function openServiceCore(options: ServiceCoreOptions): Promise<Serv
       await queue.close();
       await files.close();
     },
+  };
+}
+
+/** What Redis and the queues tell, as lines of the log. */
+export function toldInLog(log: Logger): Pick<QueueSystemOptions, 'onWaiting' | 'onError' | 'onWarning'> {
+  return {
+    onWaiting: (message) => log.info({ event: 'start.waiting' }, message),
+    onError: (what, error) => log.warn({ event: 'dependency.error', what, err: error }, 'dependency error'),
+    onWarning: (message) => log.warn({ event: 'redis.settings' }, message),
   };
 }
 
