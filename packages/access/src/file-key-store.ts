@@ -10,8 +10,6 @@ import { type KeyRecord, type KeyStore, keyRecordSchema, unknownKey } from './ke
 
 const fileSchema = z.strictObject({ version: z.literal(1), keys: z.array(keyRecordSchema) });
 
-/** How often the file is looked at: one `stat`, for any number of requests. */
-const LOOK_MS = 50;
 /** Some file systems tell times to the second: two changes in one of them look like one. */
 const TRUST_MS = 2_000;
 const MODE = 0o600;
@@ -27,9 +25,8 @@ const LOCK = {
 };
 
 /** @param file absolute path; made with the first key. */
-export function openFileKeyStore(file: string, now: () => number = Date.now): KeyStore {
+export function openFileKeyStore(file: string): KeyStore {
   let seen = '';
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
   let existed = false;
 
   async function read(): Promise<readonly KeyRecord[]> {
@@ -73,7 +70,6 @@ export function openFileKeyStore(file: string, now: () => number = Date.now): Ke
         await handle.close();
       }
       await rename(draft, file);
-      lookedAtMs = Number.NEGATIVE_INFINITY;
       return answer;
     } catch (error) {
       if (error instanceof ScanmqError) throw error;
@@ -85,7 +81,6 @@ export function openFileKeyStore(file: string, now: () => number = Date.now): Ke
   }
 
   const hasChanged = (): boolean => {
-    lookedAtMs = now();
     const stats = statSync(file, { throwIfNoEntry: false });
     return (stats ? signature(stats) : '') !== seen;
   };
@@ -93,7 +88,8 @@ export function openFileKeyStore(file: string, now: () => number = Date.now): Ke
   return {
     place: file,
     trustMs: TRUST_MS,
-    hasNews: () => now() - lookedAtMs >= LOOK_MS && hasChanged(),
+    // for each request, a few microseconds: what is revoked is refused from then on
+    hasNews: hasChanged,
     mayHave: async () => hasChanged(),
     load: read,
     async add(record) {
