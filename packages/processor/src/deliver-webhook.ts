@@ -7,7 +7,7 @@ import type { WebhookSender } from '@scanmq/webhooks';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
 export interface DeliverDeps {
-  readonly queue: Pick<QueueSystem, 'webhooks' | 'webhookDeliveries' | 'tasks'>;
+  readonly queue: Pick<QueueSystem, 'webhooks' | 'webhookDeliveries'>;
   readonly sender: WebhookSender;
   readonly settings: Pick<Settings, 'webhookRetryMs' | 'webhookDisableMs'>;
   readonly log: Logger;
@@ -88,9 +88,7 @@ export function createWebhookDeliverer(deps: DeliverDeps): WebhookDeliverer {
     const about = {
       webhook_id: delivery.webhook_id,
       delivery_id: delivery.delivery_id,
-      ...(delivery.task_id === null
-        ? {}
-        : { task_id: delivery.task_id, trace_id: (await queue.tasks.find(delivery.task_id))?.trace_id }),
+      ...(delivery.task_id === null ? {} : { task_id: delivery.task_id, trace_id: delivery.trace_id }),
       status_code: result.status_code,
       error: result.error,
     };

@@ -28,7 +28,10 @@ import { noteAttemptScript, noteDeliveryScript } from './scripts.js';
 import type { WebhookStore, WebhookViewer } from './webhooks.js';
 
 /** As it is kept: the body is a text, so that every attempt and every replay sends the same bytes. */
-const entrySchema = deliverySchema.omit({ payload: true }).extend({ body: z.string() });
+const entrySchema = deliverySchema
+  .omit({ payload: true })
+  // of the task, for the log; those of before had none
+  .extend({ body: z.string(), trace_id: z.string().nullable().default(null) });
 type Entry = z.infer<typeof entrySchema>;
 
 /** Data of a job; what the dashboard shows. Neither the secret nor the URL are part of it. */
@@ -38,6 +41,7 @@ export const webhookJobSchema = entrySchema.pick({
   message_id: true,
   type: true,
   task_id: true,
+  trace_id: true,
   replay_of: true,
   created_at: true,
   body: true,
@@ -50,8 +54,11 @@ export type AttemptOutcome =
   | { readonly outcome: 'retry'; readonly nextAt: Date };
 
 export interface WebhookDeliveries {
-  /** Tells a webhook of an event, once for each place in the change log. */
-  tell(webhookId: string, position: string, payload: WebhookPayload): Promise<void>;
+  /**
+   * Tells a webhook of an event, once for each place in the change log.
+   * @param traceId of the task.
+   */
+  tell(webhookId: string, position: string, payload: WebhookPayload, traceId: string): Promise<void>;
   /** @throws ScanmqError `not_found`; `invalid_state` when it is disabled; `rate_limited` when too many wait. */
   ping(webhookId: string, by: WebhookViewer): Promise<Delivery>;
   /** Sends the same again, under the same message id. Throws as `ping`. */
@@ -129,7 +136,7 @@ export function createWebhookDeliveries(options: {
 
   function newEntry(
     ids: Pick<Entry, 'delivery_id' | 'webhook_id' | 'message_id'>,
-    message: Pick<Entry, 'type' | 'task_id' | 'body'>,
+    message: Pick<Entry, 'type' | 'task_id' | 'trace_id' | 'body'>,
     replayOf: DeliveryId | null,
   ): Entry {
     const at = now().toISOString();
@@ -209,14 +216,14 @@ export function createWebhookDeliveries(options: {
   }
 
   return {
-    async tell(webhookId, position, payload) {
+    async tell(webhookId, position, payload, traceId) {
       if (!isWebhookId(webhookId)) return;
       const ids = idsOf(webhookId, position.replace('-', '_'));
       const taskId = payload.type === 'ping' ? null : payload.data.task_id;
       await begin(
         newEntry(
           { ...ids, webhook_id: webhookId },
-          { type: payload.type, task_id: taskId, body: JSON.stringify(payload) },
+          { type: payload.type, task_id: taskId, trace_id: traceId, body: JSON.stringify(payload) },
           null,
         ),
       );
@@ -231,7 +238,7 @@ export function createWebhookDeliveries(options: {
         data: { webhook_id },
       };
       const ids = idsOf(webhook_id, `ping_${randomBytes(8).toString('hex')}`);
-      const message = { type: payload.type, task_id: null, body: JSON.stringify(payload) };
+      const message = { type: payload.type, task_id: null, trace_id: null, body: JSON.stringify(payload) };
       return await beginNow(newEntry({ ...ids, webhook_id }, message, null));
     },
 
@@ -242,10 +249,14 @@ export function createWebhookDeliveries(options: {
         throw new ScanmqError('not_found', `The webhook has no delivery ${deliveryId.slice(0, 120)}.`);
       if (first.status === 'pending')
         throw new ScanmqError('invalid_state', 'The delivery is on its way; there is nothing to replay yet.');
-      const { message_id, type, task_id, body } = first;
+      const { message_id, type, task_id, trace_id, body } = first;
       const { delivery_id } = idsOf(webhook_id, `replay_${randomBytes(8).toString('hex')}`);
       return await beginNow(
-        newEntry({ delivery_id, webhook_id, message_id }, { type, task_id, body }, first.delivery_id),
+        newEntry(
+          { delivery_id, webhook_id, message_id },
+          { type, task_id, trace_id, body },
+          first.delivery_id,
+        ),
       );
     },
 

@@ -183,7 +183,12 @@ async function tell(
     const at = new Date(timeOf(position));
     for (const webhook of await known(listeners, task.principal, () => deps.webhooks.toldOf(task.principal)))
       if (isLater(position, webhook.since) && isChosen(webhook.events, scanEventOf(state, previous)))
-        await deps.deliveries.tell(webhook.webhook_id, position, scanPayload(task, { state, previous, at }));
+        await deps.deliveries.tell(
+          webhook.webhook_id,
+          position,
+          scanPayload(task, { state, previous, at }),
+          task.trace_id,
+        );
   }
   return [...touched].flatMap((taskId) => {
     const state = states.get(taskId);

@@ -459,12 +459,13 @@ describe('the log of deliveries', () => {
     expect(await queue.webhookDeliveries.noteAttempt(late, failed(), { outcome: 'failed' }, 1)).toBe(
       'missing',
     );
-    await queue.webhookDeliveries.tell(removed.webhook_id, '1-0', {
+    const ping = {
       type: 'ping',
       version: 1,
       timestamp: new Date().toISOString(),
       data: { webhook_id: removed.webhook_id },
-    });
+    } as const;
+    await queue.webhookDeliveries.tell(removed.webhook_id, '1-0', ping, '0'.repeat(32));
     const left = await queue.redis.keys(`${queue.prefix}:*${removed.webhook_id}*`);
     expect(left).toEqual([]);
     expect(await queue.redis.keys(`${queue.prefix}:*${kept.webhook_id}*`)).not.toEqual([]);
