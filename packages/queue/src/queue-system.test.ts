@@ -259,14 +259,15 @@ describe('the queue', () => {
   it('cancels a task that its worker cancels in the same moment', async () => {
     const { task } = await submit();
     // the worker takes the job when the flag is set, and before we look at the job
-    const copied = jest.spyOn(queue.tasks, 'copyToFile').mockImplementationOnce(async (taskId) => {
+    const looked = jest.spyOn(queue.queues.forTask(task), 'getJob').mockImplementationOnce(async (taskId) => {
       await queue.tasks.transition(taskId, 'cancelled', { completed_at: new Date().toISOString() });
+      return undefined;
     });
     expect(await queue.cancel(task.task_id, { reason: '', by: 'tester', keepResults: false })).toMatchObject({
       status: 'cancelled',
       previous_status: 'queued',
     });
-    copied.mockRestore();
+    looked.mockRestore();
     expect((await queue.tasks.get(task.task_id)).state).toBe('cancelled');
   });
 

@@ -65,8 +65,6 @@ export async function cancelScan(
     { cancel_requested: requested },
     { news: [log(`${by} asks to cancel it.`)] },
   );
-  // what people want of a task outlives Redis, as the task does
-  await deps.tasks.copyToFile(taskId);
   const job = await deps.queues.forTask(task).getJob(taskId);
   const state = await job?.getState();
   if (!mayHaveScan(task) && state !== 'active') {
@@ -94,6 +92,8 @@ export async function cancelScan(
       return answer('cancelled', 'The task was waiting; it is cancelled.');
     }
   }
+  // what people want of a task outlives Redis, as the task does; one that has ended was written with its end
+  await deps.tasks.copyToFile(taskId);
   // A task that waits for its next attempt goes on at once, to stop its scan.
   if (state === 'delayed') await job?.promote().catch(() => undefined);
   await deps.tell({ action: 'cancel', task_id: taskId });
