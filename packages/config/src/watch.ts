@@ -1,4 +1,5 @@
-import { existsSync, unwatchFile, watchFile } from 'node:fs';
+import { existsSync, type Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { ConfigError } from './config-error.js';
 import { readScannersConfig, type ScannersSource } from './scanners-file.js';
 import type { Environment, ScannersConfig } from './types.js';
@@ -24,6 +25,7 @@ export interface ScannersWatchEvents {
 
 /** A file that is written in place is empty for a moment. */
 const SETTLE_MS = 50;
+const LOOK_MS = 1_000;
 
 /**
  * Reads the scanners, and reads them again whenever the file changes. The file is looked at once a second, through
@@ -63,14 +65,27 @@ export async function watchScannersConfig(
   }
 
   let settled: NodeJS.Timeout | undefined;
-  const look = (): void => {
+  // the first look reads again in any case: nobody knows what became of the file since it was read above
+  let seen: string | undefined;
+  let looking = false;
+  let closed = false;
+  async function look(): Promise<void> {
+    // a network file system may hang
+    if (looking) return;
+    looking = true;
+    const found = signature(await stat(file).catch(() => undefined));
+    looking = false;
+    if (closed || found === seen) return;
+    seen = found;
     clearTimeout(settled);
     settled = setTimeout(() => void reload(), SETTLE_MS);
-  };
-  watchFile(file, { persistent: false, interval: events.intervalMs ?? 1_000 }, look);
+  }
+  const looks = setInterval(() => void look(), events.intervalMs ?? LOOK_MS);
+  looks.unref();
   const close = (): void => {
+    closed = true;
+    clearInterval(looks);
     clearTimeout(settled);
-    unwatchFile(file, look);
   };
   if (events.signal?.aborted) close();
   events.signal?.addEventListener('abort', close, { once: true });
@@ -81,6 +96,11 @@ export async function watchScannersConfig(
     reload,
     close,
   };
+}
+
+/** Another one for whatever is done to the file: written, replaced, linked elsewhere, removed. */
+function signature(stats: Stats | undefined): string {
+  return stats ? [stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(' ') : '';
 }
 
 /** The order of the pools counts: the first may be the default. */
