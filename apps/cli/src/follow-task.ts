@@ -24,6 +24,8 @@ const POLL_SECONDS = 2;
 const PAUSE_MS = 1_000;
 /** Streams that stayed silent until they broke: something between us and the service holds them back. */
 const SILENT_STREAMS = 2;
+/** Streams that ended without the end of a task that has ended: one that is asked for once more may tell it. */
+const BROKEN_STREAMS = 2;
 /** Events of the past come in one go: one look after the last of them is enough. */
 const SETTLE_MS = 200;
 
@@ -47,7 +49,9 @@ export async function followTask(
   );
   const view = createView(client, line, first, options.refreshMs);
   let lastId: string | undefined;
+  let endTold = false;
   let silentStreams = 0;
+  let brokenStreams = 0;
   try {
     while (!signal?.aborted) {
       const streaming = silentStreams < SILENT_STREAMS;
@@ -60,12 +64,18 @@ export async function followTask(
           };
           for await (const event of client.events(taskId, lastId, { signal, onAlive })) {
             lastId = event.id === 0 ? lastId : String(event.id);
+            if (event.type === 'state' || event.type === 'snapshot') endTold = isTerminal(event.data.status);
             view.take(event);
           }
         }
         // a stream ends with its task, or with the gateway
         const latest = await client.status(taskId, streaming ? 0 : POLL_SECONDS);
         patience.fine();
+        // one that ended with its gateway, and the task has ended since: what it did not tell comes with another
+        if (streaming && isTerminal(latest.status) && !endTold && brokenStreams < BROKEN_STREAMS) {
+          brokenStreams += 1;
+          continue;
+        }
         view.show(latest);
         if (isTerminal(latest.status)) return latest;
       } catch (error) {
@@ -125,7 +135,8 @@ function createView(client: Client, line: ProgressLine, first: ScanStatus, refre
     const before = shown;
     client.status(first.task_id).then(
       (fresh) => {
-        if (shown === before) show(fresh);
+        // the stream tells of the end, after all that led to it
+        if (shown === before && !isTerminal(fresh.status)) show(fresh);
       },
       // the stream tells when the service is away
       () => undefined,
