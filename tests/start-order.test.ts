@@ -1,7 +1,6 @@
 /** Programs that are started before what they need. */
-import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type LocalRedis, startLocalRedis } from '@scanmq/local-redis';
+import { freePort, type LocalRedis, startLocalRedis } from '@scanmq/local-redis';
 import {
   createService,
   type LocalS3,
@@ -22,15 +21,6 @@ afterEach(async () => {
   redis = undefined;
   s3 = undefined;
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 describe('a gateway and a worker that are started first', () => {
   it('wait for Redis, for the bucket and for the scanner, say what for, and then do their work', async () => {
@@ -59,7 +49,7 @@ describe('a gateway and a worker that are started first', () => {
     const gateway = service.start(['gateway']);
     const worker = service.start(['worker']);
     for (const program of [gateway, worker]) {
-      await program.event('start.waiting', 60_000);
+      await program.event('start.waiting');
       expect(program.output()).toContain('waiting for the store of the results');
     }
     // whoever would restart them learns that they live, whoever would send requests that they cannot be served
@@ -83,26 +73,20 @@ describe('a gateway and a worker that are started first', () => {
 
     s3 = await startLocalS3(s3Port);
     for (const program of [gateway, worker])
-      await until(
-        'it waits for Redis',
-        () => program.output().includes(`waiting for Redis at 127.0.0.1:${redisPort}`),
-        60_000,
+      await until('it waits for Redis', () =>
+        program.output().includes(`waiting for Redis at 127.0.0.1:${redisPort}`),
       );
     redis = await startLocalRedis({ port: redisPort });
-    await gateway.event('gateway.listening', 60_000);
-    await worker.event('worker.started', 90_000);
+    await gateway.event('gateway.listening');
+    await worker.event('worker.started');
     await restarted;
     const api = restClient(`http://127.0.0.1:${port}`);
-    await until(
-      'the scanner is known to be there',
-      async () => {
-        const { scanners } = (await api.call('GET', '/api/v1/scanners')).json();
-        return scanners[0]?.healthy === true;
-      },
-      60_000,
-    );
+    await until('the scanner is known to be there', async () => {
+      const { scanners } = (await api.call('GET', '/api/v1/scanners')).json();
+      return scanners[0]?.healthy === true;
+    });
     const task = await api.submit({ targets: '192.0.2.1', name: 'first' });
-    expect((await api.ended(task.task_id, 60_000)).status).toBe('completed');
+    expect((await api.ended(task.task_id)).status).toBe('completed');
     expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200);
   }, 240_000);
 
@@ -117,5 +101,19 @@ describe('a gateway and a worker that are started first', () => {
       expect(program.output()).toContain('Gave up after 2 s of waiting for Redis at 127.0.0.1:1');
       expect(program.output()).not.toContain('hidden-password');
     }
-  }, 90_000);
+  });
+
+  it('are ended by SIGTERM while they wait, and not by SIGHUP', async () => {
+    service = await createService({
+      redisUrl: 'redis://127.0.0.1:1',
+      env: { START_WAIT_SECONDS: '120' },
+    });
+    const programs = [service.start(['gateway']), service.start(['worker'])];
+    for (const program of programs) {
+      await program.event('start.waiting');
+      program.kill('SIGHUP');
+      program.kill('SIGTERM');
+      expect(await program.ended).toEqual({ code: 0, signal: null });
+    }
+  });
 });

@@ -1,9 +1,32 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@scanmq/observability';
 
 export interface UntilStoppedOptions {
   readonly log?: Logger;
   /** What SIGHUP does. */
   readonly reload?: () => Promise<void>;
+}
+
+/** How long a start may go on after it was told to stop: it may be about to be done, and to have begun its work. */
+const START_ENDS_MS = 1_000;
+
+/**
+ * Waits for a service to start, and then until it is told to stop. Signals are heard from the beginning: whoever reads
+ * that the service is there may send one at once.
+ * @returns what is to be closed now; undefined when it was told to stop while it still waited for what it needs: it has
+ *   begun nothing, and what is left of its start ends with the process.
+ * @throws whatever the start throws.
+ */
+export async function startedUntilStopped<Service extends { reload(): Promise<void> }>(
+  log: Logger,
+  starting: Promise<Service>,
+): Promise<Service | undefined> {
+  // a start reads the settings anyway: a reload that is asked for meanwhile waits for it
+  const stopped = untilStopped({ log, reload: async () => await (await starting).reload() });
+  const late = stopped.then(() => delay(START_ENDS_MS, undefined));
+  const service = await Promise.race([starting, late]);
+  await stopped;
+  return service;
 }
 
 /**

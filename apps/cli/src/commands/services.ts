@@ -2,7 +2,7 @@ import { readSettings } from '@scanmq/config';
 import { createLogger } from '@scanmq/observability';
 import { EXIT } from '../exit-codes.js';
 import type { ProgramIo } from '../program-io.js';
-import { untilStopped } from '../until-stopped.js';
+import { startedUntilStopped } from '../until-stopped.js';
 
 // the services are loaded by those who start them: a client command would wait a second for what it never uses
 
@@ -11,8 +11,8 @@ export async function runGateway(io: ProgramIo, version: string): Promise<number
   const { startGateway } = await import('@scanmq/gateway');
   const settings = readSettings(io.env);
   const log = createLogger({ name: 'gateway', level: settings.logLevel });
-  const gateway = await startGateway({ settings, env: io.env, log, version });
-  await untilStopped({ log, reload: () => gateway.reload() });
+  const gateway = await startedUntilStopped(log, startGateway({ settings, env: io.env, log, version }));
+  if (!gateway) process.exit(EXIT.passed);
   await gateway.close();
   return EXIT.passed;
 }
@@ -22,8 +22,8 @@ export async function runWorker(io: ProgramIo, version: string): Promise<number>
   const { startWorkerProcess } = await import('@scanmq/worker');
   const settings = readSettings(io.env);
   const log = createLogger({ name: 'worker', level: settings.logLevel });
-  const worker = await startWorkerProcess({ settings, env: io.env, log, version });
-  await untilStopped({ log, reload: () => worker.reload() });
+  const worker = await startedUntilStopped(log, startWorkerProcess({ settings, env: io.env, log, version }));
+  if (!worker) process.exit(EXIT.passed);
   const handedOver = await worker.close();
   if (!handedOver) {
     // the locks of what is left run out by themselves; another worker then goes on with the same scans
