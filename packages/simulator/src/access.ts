@@ -1,7 +1,7 @@
 /** Who may do what: sessions, API keys, the page's token, and the refusals of licences without API (nessus-api.md sections 1.2 to 1.4). */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { FaultBoard } from './faults.js';
-import type { SimulatorSettings } from './options.js';
+import type { Clock, SimulatorSettings } from './options.js';
 
 export type Login = 'session' | 'keys';
 
@@ -33,7 +33,7 @@ const DECOYS = ['00000000', 'top', 'nessuscli', 'winter']
   .join(',');
 const FILLER = `/* simulator */${'var a=function(b){return b};'.repeat(40_000)}`;
 
-export function createAccess(settings: SimulatorSettings, faults: FaultBoard): Access {
+export function createAccess(settings: SimulatorSettings, faults: FaultBoard, clock: Clock): Access {
   let accessKey = settings.accessKey ?? randomBytes(32).toString('hex');
   let secretKey = settings.secretKey ?? randomBytes(32).toString('hex');
   const sessions = new Map<string, number>();
@@ -74,7 +74,7 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
       }
       badLogins = 0;
       const token = randomBytes(24).toString('hex');
-      sessions.set(token, Date.now());
+      sessions.set(token, clock());
       return token;
     },
     logOut: (token) => sessions.delete(token),
@@ -85,11 +85,11 @@ export function createAccess(settings: SimulatorSettings, faults: FaultBoard): A
       const token = /^token=([0-9a-f]+);?$/.exec(textOf(headers['x-cookie']))?.[1];
       const lastUsed = token === undefined ? undefined : sessions.get(token);
       if (token === undefined || lastUsed === undefined) return undefined;
-      if (Date.now() - lastUsed > settings.idleSessionMs || faults.hits('session_expired')) {
+      if (clock() - lastUsed > settings.idleSessionMs || faults.hits('session_expired')) {
         sessions.delete(token);
         return undefined;
       }
-      sessions.set(token, Date.now());
+      sessions.set(token, clock());
       return 'session';
     },
 

@@ -4,7 +4,7 @@ import { parseTargets } from '@scanmq/contract';
 import { aliveHosts } from './alive-hosts.js';
 import type { FaultBoard } from './faults.js';
 import type { LoginOutcome } from './login-outcome.js';
-import type { SimulatorSettings } from './options.js';
+import type { Clock, SimulatorSettings } from './options.js';
 import type { ReplayedHost } from './report.js';
 import type { SampleHost } from './samples.js';
 
@@ -129,6 +129,7 @@ export function createEngine(
   settings: SimulatorSettings,
   samples: readonly SampleHost[],
   faults: FaultBoard,
+  clock: Clock,
 ): Engine {
   const scans = new Map<number, SimulatedScan>();
   const active = new Set<SimulatedRun>();
@@ -146,7 +147,7 @@ export function createEngine(
 
   /** Lets time pass. Nothing runs in the background: every look brings all scans up to date, in the order of events. */
   function advance(): void {
-    const now = Date.now();
+    const now = clock();
     for (;;) {
       const [due] = [...active]
         .map((run) => ({ run, atMs: dueAtMs(run) }))
@@ -234,7 +235,7 @@ export function createEngine(
   function shareOf(run: SimulatedRun): number {
     if (run.status === 'completed') return 1;
     if (run.startedAtMs === undefined || run.aborts || settings.scanDurationMs === 0) return 0;
-    const left = run.status === 'running' ? run.nextAtMs - Date.now() : run.remainingMs;
+    const left = run.status === 'running' ? run.nextAtMs - clock() : run.remainingMs;
     return Math.min(1, Math.max(0, 1 - left / settings.scanDurationMs));
   }
 
@@ -257,7 +258,7 @@ export function createEngine(
     create(fields) {
       parseTargets(fields.targets);
       lastId += 1;
-      const scan: SimulatedScan = { id: lastId, ...fields, createdAtMs: Date.now(), runs: [] };
+      const scan: SimulatedScan = { id: lastId, ...fields, createdAtMs: clock(), runs: [] };
       scans.set(scan.id, scan);
       stats.created += 1;
       return scan;
@@ -272,7 +273,7 @@ export function createEngine(
       const names = faults.hits('no_hosts') ? [] : found;
       const limit = faults.hits('licence_trim') ? Math.max(0, names.length - 1) : settings.licenceIps;
       const left = limit === undefined ? 0 : Math.max(0, names.length - limit);
-      const now = Date.now();
+      const now = clock();
       lastId += 1;
       const run: SimulatedRun = {
         historyId: lastId,
@@ -313,7 +314,7 @@ export function createEngine(
       if (!scan) return 'unknown';
       const run = current(scan);
       if (!isActive(run)) return 'conflict';
-      const now = Date.now();
+      const now = clock();
       switch (action) {
         case 'pause':
           if (run.status !== 'running') return 'conflict';
@@ -361,7 +362,7 @@ export function createEngine(
       const scan = find(id);
       const run = scan && current(scan);
       if (!isActive(run)) return false;
-      const now = Date.now();
+      const now = clock();
       run.startedAtMs ??= now;
       finish(run, status, now);
       return true;
@@ -369,7 +370,7 @@ export function createEngine(
 
     restart() {
       advance();
-      for (const run of [...active]) finish(run, 'aborted', Date.now());
+      for (const run of [...active]) finish(run, 'aborted', clock());
     },
 
     begunHosts(run) {

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Engine, SimulatedRun, SimulatedScan } from './engine.js';
 import type { FaultBoard } from './faults.js';
-import type { SimulatorSettings } from './options.js';
+import type { Clock, SimulatorSettings } from './options.js';
 import { renderReport } from './report.js';
 
 /** How an export goes wrong; decided when it is asked for. */
@@ -57,11 +57,13 @@ export function createExportBook({
   faults,
   engine,
   pluginSet,
+  clock,
 }: {
   settings: SimulatorSettings;
   faults: FaultBoard;
   engine: Engine;
   pluginSet: string;
+  clock: Clock;
 }): ExportBook {
   const exports = new Map<string, SimulatedExport>();
   const queued: Buffer[] = [];
@@ -77,7 +79,7 @@ export function createExportBook({
 
   function forgetOld(): void {
     for (const [file, { readyAtMs }] of exports)
-      if (Date.now() > readyAtMs + settings.exportLifeMs) exports.delete(file);
+      if (clock() > readyAtMs + settings.exportLifeMs) exports.delete(file);
   }
 
   function render({ scan, run, bytes }: SimulatedExport): Iterable<Buffer> {
@@ -89,7 +91,7 @@ export function createExportBook({
       pluginSet,
       hosts: engine.begunHosts(run).map(({ host, share }) => ({ host, complete: share === 1 })),
       startedAt: new Date(run.startedAtMs ?? run.launchedAtMs),
-      endedAt: new Date(run.endedAtMs ?? Date.now()),
+      endedAt: new Date(run.endedAtMs ?? clock()),
       login: run.login,
     });
   }
@@ -105,7 +107,7 @@ export function createExportBook({
         scanId: scan.id,
         scan,
         run,
-        readyAtMs: Date.now() + settings.exportDelayMs,
+        readyAtMs: clock() + settings.exportDelayMs,
         fault: EXPORT_FAULTS.find((fault) => faults.hits(fault)),
         bytes: queued.shift(),
         failed: false,
@@ -117,7 +119,7 @@ export function createExportBook({
     status(file, scanId) {
       const found = find(file, scanId);
       if (!found || found.failed) return undefined;
-      if (Date.now() < found.readyAtMs) return 'loading';
+      if (clock() < found.readyAtMs) return 'loading';
       if (found.fault === 'export_500') {
         // said once; afterwards the file is unknown
         found.failed = true;
@@ -132,7 +134,7 @@ export function createExportBook({
 
     download(file, scanId) {
       const found = find(file, scanId);
-      if (!found || found.failed || Date.now() < found.readyAtMs) return undefined;
+      if (!found || found.failed || clock() < found.readyAtMs) return undefined;
       const fileName = `${found.scan.name.replace(/[^A-Za-z0-9]+/g, '_').slice(0, 60)}_${found.token.slice(0, 6)}.nessus`;
       if (found.fault === 'export_empty') return { body: Readable.from([]), fileName, cut: false };
       if (found.fault === 'export_json_body')

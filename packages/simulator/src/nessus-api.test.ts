@@ -114,10 +114,23 @@ async function connect(simulator: Simulator): Promise<Client> {
 }
 
 const opened: Simulator[] = [];
-async function start(options: SimulatorOptions = {}): Promise<Client> {
-  const simulator = await startSimulator({ ...QUICK, ...options });
+async function start(options: SimulatorOptions = {}, clock?: () => number): Promise<Client> {
+  const simulator = await startSimulator({ ...QUICK, ...options }, clock);
   opened.push(simulator);
   return await connect(simulator);
+}
+/** One on which time passes when the test says so, and not before. */
+async function startStill(
+  options: SimulatorOptions = {},
+): Promise<Client & { readonly pass: (ms: number) => void }> {
+  let nowMs = Date.now();
+  const client = await start(options, () => nowMs);
+  return {
+    ...client,
+    pass(ms) {
+      nowMs += ms;
+    },
+  };
 }
 const hostNames = (report: string): string[] =>
   [...report.matchAll(/<ReportHost name="([^"]*)"/g)].map(([, name = '']) => name);
@@ -207,10 +220,13 @@ describe('answers', () => {
 
 describe('logins', () => {
   it('end when the session is idle for too long, with one text or the other', async () => {
-    const { api, call } = await start({ idleSessionMs: 30 });
-    await until('the session is over', async () => {
-      await new Promise((resolve) => setTimeout(resolve, 40));
-      return (await api('GET', '/scans')).status === 401;
+    const { api, call, pass } = await startStill({ idleSessionMs: 30_000 });
+    pass(30_000);
+    expect((await api('GET', '/scans')).status).toBe(200);
+    pass(30_001);
+    expect(await api('GET', '/scans')).toMatchObject({
+      status: 401,
+      json: { error: 'Invalid Credentials' },
     });
     expect((await api('GET', '/scans')).json).toEqual({ error: 'Authorization required' });
     expect((await api('GET', '/scans')).json).toEqual({ error: 'Invalid Credentials' });
@@ -286,18 +302,21 @@ describe('the state of the server', () => {
 
 describe('hosts of a running scan', () => {
   it('enter one after the other, with totals of their own', async () => {
-    const { api, create, simulator } = await start({ scanDurationMs: 600 });
+    const { api, create, simulator, pass } = await startStill({ startDelayMs: 0, scanDurationMs: 1_000 });
     const id = await create('192.0.2.1-192.0.2.8');
     await api('POST', `/scans/${id}/launch`);
-    const seen = new Set<number>();
-    await until('it completes', async () => {
+    const seen: number[] = [];
+    for (let passed = 0; passed < 1_000; passed += 100) {
       const { info, hosts } = (await api('GET', `/scans/${id}`)).json;
-      seen.add(hosts.length);
-      return info.status === 'completed';
-    });
+      expect(info.status).toBe('running');
+      seen.push(hosts.length);
+      pass(100);
+    }
+    expect((await api('GET', `/scans/${id}`)).json.info.status).toBe('completed');
     // none while hosts are looked for, then more and more
-    expect(seen).toContain(0);
-    expect(seen.size).toBeGreaterThan(2);
+    expect(seen.slice(0, 2)).toEqual([0, 0]);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(new Set(seen).size).toBeGreaterThan(4);
     const { hosts, vulnerabilities } = (await api('GET', `/scans/${id}`)).json;
     expect(hosts).toHaveLength(8);
     expect(new Set(hosts.map((host: { scanprogresstotal: number }) => host.scanprogresstotal))).toEqual(
@@ -358,15 +377,20 @@ describe('a scan that ends before its time', () => {
     // stopped while hosts were looked for
     expect(hostNames(await exportOf(id))).toEqual([]);
 
-    const later = await start({ scanDurationMs: 1_000, startDelayMs: 0, stoppedWord: 'stopped' });
+    const later = await startStill({
+      scanDurationMs: 1_000,
+      startDelayMs: 0,
+      exportDelayMs: 0,
+      stoppedWord: 'stopped',
+    });
     const other = await later.create('192.0.2.1-192.0.2.4');
     await later.api('POST', `/scans/${other}/launch`);
-    await until(
-      'a host has begun',
-      async () => (await later.api('GET', `/scans/${other}`)).json.hosts.length > 0,
-    );
+    later.pass(150);
+    expect((await later.api('GET', `/scans/${other}`)).json.hosts).toHaveLength(1);
     await later.api('POST', `/scans/${other}/stop`);
-    expect(await later.ended(other)).toBe('stopped');
+    expect(await later.status(other)).toBe('stopping');
+    later.pass(20);
+    expect(await later.status(other)).toBe('stopped');
     const report = await later.exportOf(other);
     expect(hostNames(report)[0]).toBe('192.0.2.1');
     expect(hostNames(report).length).toBeLessThan(4);
@@ -384,11 +408,15 @@ describe('a scan that ends before its time', () => {
   });
 
   it('waits for a place: it starts when one was free, not when somebody looks', async () => {
-    const { api, create, simulator } = await start({ maxScans: 1, scanDurationMs: 30, startDelayMs: 0 });
+    const { api, create, simulator, pass } = await startStill({
+      maxScans: 1,
+      scanDurationMs: 30,
+      startDelayMs: 0,
+    });
     const ids = [await create(), await create(), await create()];
     for (const id of ids) await api('POST', `/scans/${id}/launch`);
     // nobody looks meanwhile: they go on all the same
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    pass(90);
     expect(simulator.stats().active_now).toBe(0);
     const runs = await Promise.all(ids.map(async (id) => (await api('GET', `/scans/${id}`)).json.info));
     expect(runs.map((info) => info.status)).toEqual(['completed', 'completed', 'completed']);
@@ -505,20 +533,26 @@ describe('plugins of a scan', () => {
 
 describe('exports', () => {
   it('load for a while, can be fetched by token, and expire', async () => {
-    const { run, api, call } = await start({ exportDelayMs: 300, exportLifeMs: 600 });
-    const id = await run();
+    const { create, api, call, simulator, pass } = await startStill({
+      exportDelayMs: 300,
+      exportLifeMs: 600,
+    });
+    const id = await create();
+    await api('POST', `/scans/${id}/launch`);
+    simulator.endScans(id, 'completed');
     const { file, token } = (await api('POST', `/scans/${id}/export`, { format: 'nessus' })).json;
     const path = `/scans/${id}/export/${file}`;
     expect((await api('GET', `${path}/status`)).json).toEqual({ status: 'loading' });
     expect((await api('GET', `${path}/download`)).status).toBe(404);
-    await until(
-      'it is ready',
-      async () => (await call('GET', `/tokens/${token}/status`)).json.status === 'ready',
-    );
+    pass(300);
+    expect((await call('GET', `/tokens/${token}/status`)).json).toMatchObject({ status: 'ready' });
     const download = await call('GET', `/tokens/${token}/download`);
     expect(download.headers['content-disposition']).toMatch(/^attachment; filename="test_\w+\.nessus"$/);
     expect(download.text).toMatch(/<\/NessusClientData_v2>\s*$/);
-    await until('it is gone', async () => (await api('GET', `${path}/status`)).status === 404);
+    pass(600);
+    expect((await api('GET', `${path}/status`)).status).toBe(200);
+    pass(1);
+    expect((await api('GET', `${path}/status`)).status).toBe(404);
   });
 
   it('need a login by token from 10.12 on', async () => {

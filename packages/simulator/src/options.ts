@@ -8,6 +8,9 @@ const ms = z
   .min(0)
   .max(7 * 24 * 3_600_000);
 
+/** What time it is, in milliseconds since 1970. */
+export type Clock = () => number;
+
 export type Product = (typeof PRODUCTS)[number];
 
 /** Everything that can be set when a simulator starts; all has a default. */

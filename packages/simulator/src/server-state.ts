@@ -1,3 +1,5 @@
+import type { Clock } from './options.js';
+
 /** Whether the simulated server is ready (nessus-api.md section 2.1). */
 export interface ServerState {
   readonly pluginSet: string;
@@ -10,16 +12,16 @@ export interface ServerState {
   setWord(word: string): void;
 }
 
-export function createServerState(): ServerState {
+export function createServerState(clock: Clock): ServerState {
   let loadingFromMs = 0;
   let loadingUntilMs = 0;
   let word = 'ready';
-  const isLoading = (): boolean => Date.now() < loadingUntilMs;
+  const isLoading = (): boolean => clock() < loadingUntilMs;
 
   function parts(): Record<string, unknown> {
     const done = { progress: 100, status: 'ready' };
     if (isLoading()) {
-      const progress = Math.floor(((Date.now() - loadingFromMs) / (loadingUntilMs - loadingFromMs)) * 100);
+      const progress = Math.floor(((clock() - loadingFromMs) / (loadingUntilMs - loadingFromMs)) * 100);
       return {
         detailed_status: {
           login_status: 'allow',
@@ -72,7 +74,7 @@ export function createServerState(): ServerState {
       return { code, body: { code, ...parts(), pluginSet: true, simulator: true } };
     },
     load(forMs) {
-      loadingFromMs = Date.now();
+      loadingFromMs = clock();
       loadingUntilMs = loadingFromMs + forMs;
     },
     setWord(next) {

@@ -13,16 +13,29 @@ let simulator: Simulator;
 let cookie: Record<string, string>;
 const agent = new Agent({ keepAlive: false });
 
+const START_MS = 200;
+const SCAN_MS = 150;
+const STOP_MS = 60;
+const EXPORT_MS = 30;
+/** Scans go on when a test lets time pass, and not before. */
+let nowMs = Date.now();
+const pass = (ms: number): void => {
+  nowMs += ms;
+};
+
 beforeAll(async () => {
-  simulator = await startSimulator({
-    username: 'u',
-    password: 'p',
-    startDelayMs: 200,
-    scanDurationMs: 150,
-    stopDelayMs: 60,
-    exportDelayMs: 30,
-    maxScans: 2,
-  });
+  simulator = await startSimulator(
+    {
+      username: 'u',
+      password: 'p',
+      startDelayMs: START_MS,
+      scanDurationMs: SCAN_MS,
+      stopDelayMs: STOP_MS,
+      exportDelayMs: EXPORT_MS,
+      maxScans: 2,
+    },
+    () => nowMs,
+  );
 });
 afterAll(async () => await simulator.close());
 beforeEach(async () => {
@@ -87,12 +100,21 @@ const create = async (targets = '192.0.2.1', name = 'test'): Promise<number> =>
     })
   ).json.scan.id;
 const status = async (id: number): Promise<string> => (await api('GET', `/scans/${id}`)).json.info.status;
+async function launch(id: number): Promise<void> {
+  expect((await api('POST', `/scans/${id}/launch`)).status).toBe(200);
+}
+async function complete(id: number): Promise<void> {
+  await launch(id);
+  pass(START_MS + SCAN_MS);
+  expect(await status(id)).toBe('completed');
+}
 async function exported(id: number): Promise<string> {
   const { file } = (await api('POST', `/scans/${id}/export`, { format: 'nessus' })).json;
-  await until(
-    'the export is ready',
-    async () => (await api('GET', `/scans/${id}/export/${file}/status`)).json?.status === 'ready',
-  );
+  const state = async () => (await api('GET', `/scans/${id}/export/${file}/status`)).json;
+  pass(EXPORT_MS - 1);
+  expect(await state()).toEqual({ status: 'loading' });
+  pass(1);
+  expect(await state()).toEqual({ status: 'ready' });
   return (await api('GET', `/scans/${id}/export/${file}/download`)).text;
 }
 
@@ -110,9 +132,14 @@ describe('a scan', () => {
     expect((await api('POST', `/scans/${id}/export`, { format: 'nessus' })).json).toEqual({
       error: 'Can not export running scans',
     });
+    pass(START_MS - 1);
     expect(await status(id)).toBe('pending');
-    await until('it runs', async () => (await status(id)) === 'running');
-    await until('it completes', async () => (await status(id)) === 'completed');
+    pass(1);
+    expect(await status(id)).toBe('running');
+    pass(SCAN_MS - 1);
+    expect(await status(id)).toBe('running');
+    pass(1);
+    expect(await status(id)).toBe('completed');
     const report = await exported(id);
     expect([...report.matchAll(/<ReportHost name="([^"]*)"/g)].map(([, name]) => name)).toEqual([
       '192.0.2.4',
@@ -127,30 +154,39 @@ describe('a scan', () => {
 
   it('stays pending above the limit of the scanner', async () => {
     const ids = [await create(), await create(), await create()];
-    for (const id of ids) await api('POST', `/scans/${id}/launch`);
-    await until(
-      'two run',
-      async () => (await Promise.all(ids.map(status))).filter((word) => word === 'running').length === 2,
-    );
-    expect((await Promise.all(ids.map(status))).sort()).toEqual(['pending', 'running', 'running']);
-    await until('all are done', async () =>
-      (await Promise.all(ids.map(status))).every((word) => word === 'completed'),
-    );
+    const statuses = async () => await Promise.all(ids.map(status));
+    for (const id of ids) await launch(id);
+    pass(START_MS);
+    expect(await statuses()).toEqual(['running', 'running', 'pending']);
+    pass(SCAN_MS - 1);
+    expect(await statuses()).toEqual(['running', 'running', 'pending']);
+    pass(1);
+    expect(await statuses()).toEqual(['completed', 'completed', 'running']);
+    pass(SCAN_MS);
+    expect(await statuses()).toEqual(['completed', 'completed', 'completed']);
   });
 
   it('is paused, resumed, stopped and deleted, each in time and only in the right state', async () => {
     const id = await create();
     expect((await api('POST', `/scans/${id}/stop`)).status).toBe(409);
-    await api('POST', `/scans/${id}/launch`);
-    await until('it runs', async () => (await status(id)) === 'running');
+    await launch(id);
+    pass(START_MS);
+    expect(await status(id)).toBe('running');
     expect(await api('POST', `/scans/${id}/pause`)).toMatchObject({ status: 200, text: '' });
     expect(await status(id)).toBe('pausing');
-    await until('it is paused', async () => (await status(id)) === 'paused');
+    pass(STOP_MS);
+    expect(await status(id)).toBe('paused');
+    // what is left of it waits
+    pass(10 * SCAN_MS);
+    expect(await status(id)).toBe('paused');
     await api('POST', `/scans/${id}/resume`);
-    await until('it runs again', async () => (await status(id)) === 'running');
+    expect(await status(id)).toBe('resuming');
+    pass(STOP_MS);
+    expect(await status(id)).toBe('running');
     await api('POST', `/scans/${id}/stop`);
     expect((await api('DELETE', `/scans/${id}`)).json).toEqual({ error: 'Can not delete an active scan' });
-    await until('it is canceled', async () => (await status(id)) === 'canceled');
+    pass(STOP_MS);
+    expect(await status(id)).toBe('canceled');
     expect((await api('DELETE', `/scans/${id}`)).status).toBe(200);
     expect((await api('DELETE', `/scans/${id}`)).json).toEqual({
       error: 'The requested file was not found.',
@@ -160,8 +196,7 @@ describe('a scan', () => {
   it('launched again keeps its first run in the history', async () => {
     const id = await create();
     for (const runs of [1, 2]) {
-      await api('POST', `/scans/${id}/launch`);
-      await until('it completes', async () => (await status(id)) === 'completed');
+      await complete(id);
       expect((await api('GET', `/scans/${id}`)).json.history).toHaveLength(runs);
     }
     const [first, second] = (await api('GET', `/scans/${id}`)).json.history;
@@ -271,7 +306,7 @@ describe('the control address', () => {
   it('restarts: connections are refused, then it loads, and what ran is aborted', async () => {
     const id = await create();
     await api('POST', `/scans/${id}/launch`);
-    const restarted = control('POST', '/restart', { down_ms: 200, loading_ms: 200 });
+    const restarted = control('POST', '/restart', { down_ms: 1_000, loading_ms: 200 });
     await until('it refuses', async () => {
       try {
         await call('GET', '/server/status');
@@ -282,7 +317,8 @@ describe('the control address', () => {
     });
     await restarted;
     expect((await call('GET', '/server/status')).json).toMatchObject({ code: 503, status: 'loading' });
-    await until('it is ready', async () => (await call('GET', '/server/status')).json.status === 'ready');
+    pass(200);
+    expect((await call('GET', '/server/status')).json).toMatchObject({ code: 200, status: 'ready' });
     expect((await api('GET', '/scans')).status).toBe(401);
     expect(simulator.scans().find((scan) => scan.scan_id === id)?.status).toBe('aborted');
   });
@@ -293,8 +329,7 @@ describe('the control address', () => {
     );
     await control('POST', '/next-export', { bytes_base64: bytes.toString('base64') });
     const id = await create();
-    await api('POST', `/scans/${id}/launch`);
-    await until('it completes', async () => (await status(id)) === 'completed');
+    await complete(id);
     expect(await exported(id)).toBe(bytes.toString('utf8'));
   });
 });

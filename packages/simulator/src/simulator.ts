@@ -8,7 +8,7 @@ import { createEngine } from './engine.js';
 import { createExportBook } from './exports.js';
 import { createFaultBoard, seededRandom } from './faults.js';
 import { createNessusApp } from './nessus/app.js';
-import { readOptions, type SimulatorOptions } from './options.js';
+import { type Clock, readOptions, type SimulatorOptions } from './options.js';
 import { loadSampleHosts } from './samples.js';
 import { createServerState } from './server-state.js';
 import type { Simulator } from './simulator-api.js';
@@ -16,15 +16,19 @@ import { createTlsListener } from './tls-listener.js';
 
 /**
  * Starts a simulated Nessus on this machine.
+ * @param clock by which scans, exports, sessions and loading go on: with a clock of its own a test decides when time passes.
  * @throws InvalidRequestError for bad options; ScanmqError when a port is taken or a sample holds nothing.
  */
-export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+export async function startSimulator(
+  options: SimulatorOptions = {},
+  clock: Clock = Date.now,
+): Promise<Simulator> {
   const settings = readOptions(options);
   const faults = createFaultBoard(seededRandom(settings.seed));
-  const state = createServerState();
-  const engine = createEngine(settings, loadSampleHosts(settings.samples), faults);
-  const access = createAccess(settings, faults);
-  const exports = createExportBook({ settings, faults, engine, pluginSet: state.pluginSet });
+  const state = createServerState(clock);
+  const engine = createEngine(settings, loadSampleHosts(settings.samples), faults, clock);
+  const access = createAccess(settings, faults, clock);
+  const exports = createExportBook({ settings, faults, engine, pluginSet: state.pluginSet, clock });
   const { certPem, keyPem } = settings.certificate ?? (await createCertificate(settings.certificateNames));
 
   const nessus = await createNessusApp({ settings, state, engine, access, exports, faults });

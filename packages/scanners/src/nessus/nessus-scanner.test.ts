@@ -35,7 +35,8 @@ afterEach(async () => {
   simulator.clearFaults();
 });
 
-function driver(change: Partial<ScannerInstanceConfig> = {}): Scanner {
+/** @param silenceMs after which an answer is not waited for any more. */
+function driver(change: Partial<ScannerInstanceConfig> = {}, silenceMs = 20_000): Scanner {
   const scanner = createNessusScanner(
     {
       type: 'nessus',
@@ -56,7 +57,7 @@ function driver(change: Partial<ScannerInstanceConfig> = {}): Scanner {
       scanner: undefined,
       ...change,
     },
-    { timeouts: { responseMs: 1_000, idleMs: 1_000 } },
+    { timeouts: { responseMs: silenceMs, idleMs: silenceMs } },
   );
   scanners.push(scanner);
   return scanner;
@@ -194,7 +195,7 @@ describe('what breaks on the wire', () => {
       writes += 1;
       break_(response);
     });
-    expect(await failure(driver({ url }).createScan(plan))).toMatchObject({
+    expect(await failure(driver({ url }, 3_000).createScan(plan))).toMatchObject({
       code: 'scanner_unreachable',
       retryable: 'unknown_outcome',
     });
@@ -236,7 +237,7 @@ describe('what breaks on the wire', () => {
       message: expect.stringContaining('nothing was sent'),
     });
     expect(simulator.stats().created).toBe(created);
-    await scanner.createScan(plan, undefined, { sendBeforeMs: Date.now() + 5_000 });
+    await scanner.createScan(plan, undefined, { sendBeforeMs: Date.now() + 60_000 });
     expect(simulator.stats().created).toBe(created + 1);
   });
 

@@ -2,7 +2,6 @@
 import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { until } from '@scanmq/testkit';
 import { type Simulator, startSimulator } from '../index.js';
 
 const BASIC = '731a8e52-3ea6-a291-ec0a-d2ff0619c19d7bd788d6be818b65';
@@ -10,16 +9,26 @@ const CLOUD_SCANNER = '00000000-0000-0000-0000-00000000000000000000000000001';
 let simulator: Simulator;
 const agent = new Agent({ keepAlive: false });
 
+/** Scans go on when a test lets time pass, and not before; each of their steps takes this long. */
+const STEP_MS = 100;
+let nowMs = Date.now();
+const step = (): void => {
+  nowMs += STEP_MS;
+};
+
 beforeAll(async () => {
-  simulator = await startSimulator({
-    product: 'tenable_vm',
-    username: 'u',
-    password: 'p',
-    startDelayMs: 100,
-    scanDurationMs: 100,
-    stopDelayMs: 100,
-    exportDelayMs: 10,
-  });
+  simulator = await startSimulator(
+    {
+      product: 'tenable_vm',
+      username: 'u',
+      password: 'p',
+      startDelayMs: STEP_MS,
+      scanDurationMs: STEP_MS,
+      stopDelayMs: STEP_MS,
+      exportDelayMs: STEP_MS,
+    },
+    () => nowMs,
+  );
 });
 afterAll(async () => await simulator.close());
 afterEach(() => simulator.clearFaults());
@@ -137,19 +146,24 @@ describe('a scan', () => {
     await call('POST', `/scans/${id}/launch`);
     expect(await word(id)).toBe('initializing');
     expect((await call('POST', `/scans/${id}/stop`)).status).toBe(409);
-    await until('it is pending', async () => (await word(id)) === 'pending');
-    await until('its results come in', async () => (await word(id)) === 'publishing');
+    step();
+    expect(await word(id)).toBe('pending');
+    step();
+    expect(await word(id)).toBe('running');
+    step();
+    expect(await word(id)).toBe('publishing');
     expect((await call('POST', `/scans/${id}/stop`)).status).toBe(409);
     expect((await call('POST', `/scans/${id}/export`, { format: 'nessus' })).status).toBe(409);
     expect((await call('GET', `/scans/${id}/progress`)).json).toEqual({ progress: 100 });
-    await until('it is completed', async () => (await word(id)) === 'completed');
+    step();
+    expect(await word(id)).toBe('completed');
     const { file, token } = (await call('POST', `/scans/${id}/export`, { format: 'nessus' })).json;
     expect(file).toMatch(/^SSE-[0-9a-f-]{36}-nessus$/);
     expect(token).toBeUndefined();
-    await until(
-      'the export is ready',
-      async () => (await call('GET', `/scans/${id}/export/${file}/status`)).json.status === 'ready',
-    );
+    const state = async () => (await call('GET', `/scans/${id}/export/${file}/status`)).json;
+    expect(await state()).toMatchObject({ status: 'loading' });
+    step();
+    expect(await state()).toMatchObject({ status: 'ready' });
     expect((await call('GET', `/scans/${id}/export/${file}/download`)).text).toContain('<ReportHost');
   });
 
