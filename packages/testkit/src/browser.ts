@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { PATIENCE_MS } from './until.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -22,6 +23,7 @@ export async function openBrowser(): Promise<Browser> {
   }
   return await chromium.launch({
     executablePath: found,
+    timeout: PATIENCE_MS,
     // its sandbox needs user namespaces, which containers and root do not have; the pages are our own
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
@@ -57,6 +59,7 @@ export const CANARY = 'scanmqCanary';
  */
 export async function openWatchedPage(browser: Browser, allowed: readonly string[]): Promise<WatchedPage> {
   const context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const deeds: PageDeeds = {
     executed: [],

@@ -68,9 +68,17 @@ async function contentOf(redis: Redis, key: string): Promise<unknown> {
 /** Every file below a directory, byte for byte. */
 export async function filesBelow(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => (await readFile(join(entry.parentPath, entry.name))).toString('latin1')),
-  );
+  const files = entries.filter((entry) => entry.isFile());
+  const texts = await Promise.all(files.map((file) => textOf(join(file.parentPath, file.name))));
+  return texts.filter((text) => text !== undefined);
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path)).toString('latin1');
+  } catch (error) {
+    // a program that still works moved or removed it in this very moment
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MS } from './until.js';
 
 /** The program as it is built. */
 export const SCANMQ = fileURLToPath(new URL('../../../apps/cli/bin/scanmq.js', import.meta.url));
@@ -46,7 +47,8 @@ export function startProgram(args: readonly string[], env: Readonly<Record<strin
   };
   child.stdout?.on('data', read);
   child.stderr?.on('data', read);
-  const ended = once(child, 'exit').then(([code, signal]) => ({
+  // not at its exit: what it said last may still be on its way to us then
+  const ended = once(child, 'close').then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null,
   }));
@@ -55,7 +57,7 @@ export function startProgram(args: readonly string[], env: Readonly<Record<strin
     output: () => text,
     ended,
     kill: (signal) => void child.kill(signal),
-    async event(name, timeoutMs = 20_000) {
+    async event(name, timeoutMs = PATIENCE_MS) {
       const find = (): Record<string, unknown> | undefined => events.find((event) => event.event === name);
       const found = find();
       if (found) return found;

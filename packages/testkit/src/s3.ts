@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@scanmq/local-redis';
 
 const SERVER = join(createRequire(import.meta.url).resolve('s3rver/package.json'), '../bin/s3rver.js');
 /** It ends with us, however we end. */
@@ -32,9 +33,9 @@ export interface LocalS3 {
 }
 
 /** @param port a free one when left out. */
-export async function startLocalS3(port = 0): Promise<LocalS3> {
+export async function startLocalS3(port?: number): Promise<LocalS3> {
   const directory = await mkdtemp(join(tmpdir(), 'scanmq-s3-'));
-  let running = await run(directory, port);
+  let running = await run(directory, port ?? (await freePort()));
   const { endpoint } = running;
   const crash = async (): Promise<void> => {
     if (running.child.exitCode !== null || running.child.signalCode !== null) return;

@@ -4,9 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ScanStatus } from '@scanmq/contract';
+import { freePort } from '@scanmq/local-redis';
 import { type Simulator, type SimulatorOptions, startSimulator } from '@scanmq/simulator';
 import { type RunningProgram, startProgram } from './program.js';
-import { until } from './until.js';
+import { PATIENCE_MS, until } from './until.js';
 
 export interface ScannerSetup extends Partial<SimulatorOptions> {
   /** Pool of the instance; `nessus` when left out. */
@@ -51,9 +52,6 @@ export interface ScannersDocument {
   sections: Record<string, unknown>;
 }
 
-/** A program takes this long to start where others keep the machine busy. */
-const START_MS = 60_000;
-
 /** Compressed time, so that a test of minutes takes seconds; the programs are the same. */
 const FAST: Readonly<Record<string, string>> = {
   POLL_INTERVAL_SECONDS: '0.1',
@@ -75,6 +73,8 @@ export async function createService(options: ServiceOptions): Promise<TestServic
   const document: ScannersDocument = { pools: {}, sections: { ...options.sections } };
   for (const [index, { limit, yaml, pool = 'nessus', ...setup }] of (options.scanners ?? [{}]).entries()) {
     const simulator = await startSimulator({
+      // one that is restarted finds its port free again
+      port: await freePort(),
       scanDurationMs: 400,
       startDelayMs: 30,
       exportDelayMs: 50,
@@ -144,12 +144,12 @@ export async function createService(options: ServiceOptions): Promise<TestServic
     start,
     async startGateway(own) {
       const program = start(['gateway'], own);
-      const { url } = await program.event('gateway.listening', START_MS);
+      const { url } = await program.event('gateway.listening');
       return { url: String(url), program };
     },
     async startWorker(own) {
       const program = start(['worker'], own);
-      await program.event('worker.started', START_MS);
+      await program.event('worker.started');
       return program;
     },
     async close() {
@@ -210,7 +210,7 @@ export function restClient(url: string, common: Readonly<Record<string, string>>
     async status(taskId) {
       return (await call('GET', `/api/v1/scans/${taskId}`)).json();
     },
-    async ended(taskId, timeoutMs = 30_000) {
+    async ended(taskId, timeoutMs = PATIENCE_MS) {
       return await until(
         `${taskId} ends`,
         async () => {

@@ -1,4 +1,10 @@
 /**
+ * How long a test waits for what should happen at once: so long that a machine which is busy with other tests gets
+ * there, for nothing but a hang is to be found by it. A test has two of these (`testTimeout`).
+ */
+export const PATIENCE_MS = 60_000;
+
+/**
  * Waits until a condition holds, looking again and again: for states that no event announces to the test.
  * @param what for the error message.
  * @throws Error when it does not hold in time, with the last value seen.
@@ -6,7 +12,7 @@
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 15_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const giveUpAt = Date.now() + timeoutMs;
   let lastError: unknown;
