@@ -21,7 +21,7 @@ const config: Config = {
   reporters: ['default', '<rootDir>/tests/closing-line-reporter.cjs'],
   modulePathIgnorePatterns: ['/dist/'],
   // most of a test is the start of real programs, and a busy machine takes its time for that
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   maxWorkers: 2,
 };
 

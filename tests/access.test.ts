@@ -230,7 +230,7 @@ beforeAll(async () => {
       path,
     })),
   );
-}, 90_000);
+});
 afterAll(async () => {
   await access.close();
   redis.disconnect();
@@ -257,7 +257,7 @@ describe('a gateway without keys', () => {
     expect(refused.output()).toContain('there is no API key');
     const started = startProgram(['gateway'], beyond);
     try {
-      const { url: there } = await started.event('gateway.listening', 60_000);
+      const { url: there } = await started.event('gateway.listening');
       const port = new URL(String(there)).port;
       expect((await fetch(`http://127.0.0.1:${port}/api/v1/scans`)).status).toBe(401);
       expect((await fetch(`http://127.0.0.1:${port}/api/v1/scans`, { headers: keys.viewer })).status).toBe(
@@ -397,7 +397,7 @@ describe('what belongs to others', () => {
     });
     expect(hook.status).toBe(201);
     webhook = hook.json().webhook_id;
-  }, 90_000);
+  });
 
   it('answers like what does not exist, by every route that names a task', async () => {
     const named = routes.filter(({ path }) => /\/(scans|dead-letters)\/\{/.test(path));
@@ -541,7 +541,6 @@ describe('what belongs to others', () => {
       });
       expect(completed.message.result.completion.values).toEqual([own]);
     },
-    60_000,
   );
 });
 

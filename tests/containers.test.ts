@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SECRET_VARIABLES, VARIABLES } from '@scanmq/config';
 import { freePort } from '@scanmq/local-redis';
-import { startProgram } from '@scanmq/testkit';
+import { startProgram, until } from '@scanmq/testkit';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { validate as validateDockerfile } from 'dockerfile-utils';
 import { parse as parseYaml } from 'yaml';
@@ -276,8 +276,7 @@ describe('the health check of the image', () => {
   it('fails while nothing listens, and when what listens is not ready', async () => {
     expect(check('gateway', { PORT: String(await freePort()) })).toBe(1);
     // somebody answers there, but not as a worker that is ready does
-    while (!simulator.output().includes('control_url'))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until('it listens', () => simulator.output().includes('control_url'));
     expect(check('worker', { WORKER_PORT: String(port) })).toBe(1);
   });
 

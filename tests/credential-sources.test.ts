@@ -212,7 +212,7 @@ describe('another CREDENTIALS_KEY', () => {
       expect(await api.ended((await api.submit(authenticated({ credential_ref }))).task_id)).toMatchObject({
         authentication_status: 'success',
       });
-  }, 90_000);
+  }, 240_000);
 
   it('says what it cannot open', async () => {
     const wrong = await command(['credentials', 'rotate'], { CREDENTIALS_KEY: newKey() });

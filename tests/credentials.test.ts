@@ -45,9 +45,9 @@ beforeAll(async () => {
     scanners: [{ limit: 3, password: SECRETS.scanner, yaml: { password: SECRETS.scanner } }],
     env: { LOG_LEVEL: 'trace' },
   });
-  const gateway = await service.startGateway();
+  const [gateway, worker] = await Promise.all([service.startGateway(), service.startWorker()]);
   api = restClient(gateway.url);
-  programs.push(gateway.program, await service.startWorker());
+  programs.push(gateway.program, worker);
 });
 afterAll(async () => await service.close());
 
@@ -132,7 +132,7 @@ describe('a scan with credentials', () => {
       code: 'not_found',
     });
 
-    service.simulators[0]?.setFault({ name: 'export_500', remaining: 9 });
+    service.simulators[0]?.setFault({ name: 'export_500' });
     const dead = await scan({ scan_type: 'authenticated', credential_ref: 'prod-linux' });
     expect(dead.status).toBe('failed');
     service.simulators[0]?.clearFaults();
@@ -142,7 +142,7 @@ describe('a scan with credentials', () => {
       authentication_status: 'success',
     });
 
-    service.simulators[0]?.setFault({ name: 'export_500', remaining: 9 });
+    service.simulators[0]?.setFault({ name: 'export_500' });
     const inline = await scan({
       scan_type: 'authenticated',
       ssh_username: 'auditor',

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parser as promql } from '@prometheus-io/lezer-promql';
-import { createService, restClient, type TestService } from '@scanmq/testkit';
+import { createService, restClient, type TestService, until } from '@scanmq/testkit';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { parse as parseYaml } from 'yaml';
 
@@ -113,11 +113,17 @@ describe('what they ask for', () => {
     // counters begin with what they count
     const { task_id } = await api.submit({ targets: '192.0.2.10', name: 'figures' });
     expect(await api.ended(task_id)).toMatchObject({ status: 'completed' });
-    const { url: health } = await worker.event('worker.started', 1_000);
-    for (const base of [url, String(health)])
-      for (const [name, labels] of told(await (await fetch(`${base}/metrics`)).text()))
+    const { url: health } = await worker.event('worker.started');
+    const metricsOf = async (base: unknown): Promise<string> =>
+      await (await fetch(`${String(base)}/metrics`)).text();
+    // a moment after the record says that the task has ended
+    await until('the worker has counted it', async () =>
+      /^scanmq_scan_duration_seconds_count\b/m.test(await metricsOf(health)),
+    );
+    for (const base of [url, health])
+      for (const [name, labels] of told(await metricsOf(base)))
         answered.set(name, new Set([...(answered.get(name) ?? []), ...labels]));
-  }, 60_000);
+  });
   afterAll(() => service.close());
 
   it('is told by a gateway or a worker', () => {

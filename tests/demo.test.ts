@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
+import { freePort } from '@scanmq/local-redis';
 import { startProgram, until } from '@scanmq/testkit';
 
 /** Processes below this one, at any depth or in sessions of their own, that the demo started. */
@@ -14,10 +15,21 @@ function redisPort(output: string): string {
   return /redis:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1] ?? 'none';
 }
 
+/** It starts five programs, one after the other. */
+const START_MS = 120_000;
+
+/** At a port of its own: another demo that looks for one at the same time would find the same. */
+async function startDemo(scanSeconds: number) {
+  return startProgram(
+    ['demo', '--port', String(await freePort()), '--scan-seconds', String(scanSeconds)],
+    {},
+  );
+}
+
 describe('scanmq demo', () => {
   it('shows a scan through every real part, stays up, and leaves nothing running after Ctrl-C', async () => {
-    const demo = startProgram(['demo', '--scan-seconds', '1'], {});
-    await until('it stays up', () => demo.output().includes('It stays up until Ctrl-C.'), 40_000);
+    const demo = await startDemo(1);
+    await until('it stays up', () => demo.output().includes('It stays up until Ctrl-C.'), START_MS);
     const text = demo.output();
     expect(text).toMatch(/critical\s+│\s+\d+/);
     expect(text).toContain('SIMULATOR');
@@ -32,11 +44,11 @@ describe('scanmq demo', () => {
     expect(demo.output()).toContain('nothing is left running');
     expect(processesWith(`redis-server 127.0.0.1:${port}`)).toEqual([]);
     await expect(fetch(`${url}/health/live`)).rejects.toThrow();
-  });
+  }, 240_000);
 
   it('leaves nothing running when it is killed, either', async () => {
-    const demo = startProgram(['demo', '--scan-seconds', '60'], {});
-    await until('it scans', () => demo.output().includes('Submitted'), 40_000);
+    const demo = await startDemo(600);
+    await until('it scans', () => demo.output().includes('Submitted'), START_MS);
     const text = demo.output();
     const port = redisPort(text);
     const url = /gateway {4}(http:\S+)/.exec(text)?.[1];
@@ -51,5 +63,5 @@ describe('scanmq demo', () => {
         return true;
       }
     });
-  });
+  }, 240_000);
 });

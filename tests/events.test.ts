@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ScanEvent, scanEventSchema, type TaskState } from '@scanmq/contract';
+import { freePort } from '@scanmq/local-redis';
 import type { Simulator } from '@scanmq/simulator';
 import { createService, type RunningProgram, restClient, type TestService, until } from '@scanmq/testkit';
 import { EventSource } from 'eventsource';
@@ -25,11 +26,17 @@ beforeAll(async () => {
       { pool: 'quick', scanDurationMs: 2_000 },
     ],
   });
-  const [first] = service.simulators;
-  if (!first) throw new Error('no simulator');
-  simulator = first;
-  gateways = [await service.startGateway(), await service.startGateway()];
-  worker = await service.startWorker();
+  const [ours] = service.simulators;
+  if (!ours) throw new Error('no simulator');
+  simulator = ours;
+  // the first one is started again at its port
+  const [first, second, started] = await Promise.all([
+    service.startGateway({ PORT: String(await freePort()) }),
+    service.startGateway(),
+    service.startWorker(),
+  ]);
+  gateways = [first, second];
+  worker = started;
 });
 afterAll(async () => {
   for (const source of sources) source.close();
@@ -158,7 +165,7 @@ describe('the events of a scan', () => {
     });
     gateways[0] = await service.startGateway({ PORT: new URL(first.url).port });
     await other.call('POST', `/api/v1/scans/${taskId}/cancel`, {});
-    await until('the client stops', closed, 30_000);
+    await until('the client stops', closed);
     expectUnbroken(events);
     expect(states(events)).toEqual(['queued', 'running', 'queued', 'running', 'cancelled']);
     expect(events.some((event) => event.type === 'log' && event.data.code === 'scan_aborted')).toBe(true);
@@ -171,7 +178,7 @@ describe('the events of a scan', () => {
     const all = [...events, ...again.events];
     expectUnbroken(all);
     expect(states(again.events)).toEqual(['queued', 'running', 'completed']);
-  }, 90_000);
+  }, 240_000);
 
   it('go on at another gateway, wherever a client connects again', async () => {
     const taskId = await submit();
@@ -203,13 +210,14 @@ describe('the events of a scan', () => {
       },
     });
     await running(taskId);
-    await until('it connected again', () => connections > 2, 30_000);
+    await until('it connected again', () => connections > 2);
     endScan(taskId);
-    await until('the client stops', closed, 30_000);
+    // two seconds between connections, each of which brings one event at least
+    await until('the client stops', closed, 120_000);
     expect(connections).toBeGreaterThan(3);
     expectUnbroken(events);
     expect(states(events)).toEqual(['queued', 'running', 'completed']);
-  }, 90_000);
+  }, 240_000);
 
   it('begin with a snapshot where those asked for are not kept any more', async () => {
     const taskId = await submit();
@@ -221,7 +229,7 @@ describe('the events of a scan', () => {
     const clients = [follower, fresh, unknown];
     await until('all have one', () => clients.every(({ events }) => events.length > 0));
     endScan(taskId);
-    await until('all stop', () => clients.every(({ closed }) => closed()), 30_000);
+    await until('all stop', () => clients.every(({ closed }) => closed()));
     for (const { events } of clients) {
       expect(events[0]).toMatchObject({
         type: 'snapshot',
@@ -271,10 +279,10 @@ describe('the events of a scan', () => {
     await until('they are forgotten', async () => (await open()) === 40);
 
     // a gateway that is stopped does not wait for streams
-    const stopped = Date.now();
     gateway.program.kill('SIGTERM');
     expect(await gateway.program.ended).toEqual({ code: 0, signal: null });
-    expect(Date.now() - stopped).toBeLessThan(8_000);
+    // they would last as long as the scan, which goes on
+    expect((await api.status(taskId)).status).toBe('running');
     for (const { source } of clients) source.close();
     endScan(taskId);
   });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '@scanmq/local-redis';
 import { type RunningProgram, startProgram, until } from '@scanmq/testkit';
 import { Ajv } from 'ajv';
 import ajvFormats from 'ajv-formats';
@@ -19,14 +20,15 @@ let demo: RunningProgram;
 let url: string;
 let folder: string;
 beforeAll(async () => {
-  demo = startProgram(['demo', '--scan-seconds', '1'], {});
-  await until('the demo is up', () => demo.output().includes('It stays up until Ctrl-C.'), 120_000);
+  // its usual port may be that of another one
+  demo = startProgram(['demo', '--scan-seconds', '1', '--port', String(await freePort())], {});
+  await until('the demo is up', () => demo.output().includes('It stays up until Ctrl-C.'), 240_000);
   url = /gateway {4}(http:\S+)/.exec(demo.output())?.[1] ?? '';
   folder = await mkdtemp(join(tmpdir(), 'scanmq-examples-'));
   // as the README of the examples says
   await mkdir(join(folder, 'bin'));
   await symlink(root('apps/cli/bin/scanmq.js'), join(folder, 'bin', 'scanmq'));
-}, 150_000);
+}, 300_000);
 afterAll(async () => {
   demo.kill('SIGINT');
   await demo.ended;
@@ -198,7 +200,7 @@ describe('the GitHub workflow', () => {
     expect(await third.file('scanmq.sarif')).toContain('"baselineState":"new"');
     const uploads = steps.flatMap(({ with: inputs }) => [inputs?.sarif_file, inputs?.path]).join('\n');
     for (const name of ['junit.xml', 'report.html', 'scanmq.sarif']) expect(uploads).toContain(name);
-  }, 240_000);
+  }, 360_000);
 });
 
 describe('the GitLab job', () => {
@@ -227,7 +229,7 @@ describe('the GitLab job', () => {
       expectCodeQuality(await file(codequality));
       expect(await file(job.artifacts.paths[0])).toContain('<!doctype html>');
     }
-  }, 240_000);
+  }, 360_000);
 });
 
 describe('the Jenkinsfile', () => {
@@ -254,7 +256,7 @@ describe('the Jenkinsfile', () => {
       expect(await readdir(directory)).toEqual(expect.arrayContaining(collected));
       await expectJunit(await file('junit.xml'));
     }
-  }, 240_000);
+  }, 360_000);
 });
 
 describe('the shell script', () => {
@@ -274,7 +276,7 @@ describe('the shell script', () => {
     expect([again.code, taskOf(again)]).toEqual([1, taskOf(failed)]);
     expect((await shell({ SCAN_TARGETS: '192.0.2.80/29' })).code).toBe(0);
     expect((await shell({ SCAN_TARGETS: '192.0.2.88/29' })).code).toBe(5);
-  }, 240_000);
+  }, 360_000);
 
   it('says when it cannot be used, and when the service is away or refuses', async () => {
     expect((await shell({})).code).toBe(2);
@@ -282,5 +284,5 @@ describe('the shell script', () => {
     expect([away.code, away.output]).toEqual([4, expect.stringContaining('refused')]);
     const refused = await shell({ SCAN_TARGETS: '192.0.2.300' });
     expect([refused.code, refused.output]).toEqual([4, expect.stringContaining('192.0.2.300')]);
-  }, 120_000);
+  }, 240_000);
 });

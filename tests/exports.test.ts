@@ -47,8 +47,8 @@ beforeAll(async () => {
   const [first] = service.simulators;
   if (!first) throw new Error('no simulator');
   simulator = first;
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  const [gateway] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(gateway.url);
 });
 afterAll(async () => await service.close());
 

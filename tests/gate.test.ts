@@ -33,14 +33,20 @@ async function judged(task: ScanStatus, query = '', body?: object): Promise<Gate
   return gateAnswerSchema.parse(answer.json());
 }
 const plugins = ({ findings }: GateAnswer): string[] => findings.map(({ plugin_id }) => plugin_id);
+/** A day so many days from now, as rules say it. */
+const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 
 const HOST = '192.0.2.10';
 const MET =
   '<cm:compliance-check-name>Met</cm:compliance-check-name><cm:compliance-result>PASSED</cm:compliance-result>';
 beforeAll(async () => {
-  service = await createService({ redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '' });
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  service = await createService({
+    redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
+    // a scan of the second pool does not end by itself
+    scanners: [{}, { pool: 'endless', scanDurationMs: 600_000 }],
+  });
+  const [{ url }] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(url);
   before = await scan(HOST, [
     { plugin: 1, severity: 4 },
     { plugin: 2, severity: 3 },
@@ -53,7 +59,7 @@ beforeAll(async () => {
     { plugin: 5, severity: 1, more: '<epss_score>0.4</epss_score>' },
     { plugin: 6, severity: 3, more: MET },
   ]);
-}, 90_000);
+});
 afterAll(async () => await service.close());
 
 describe('a gate', () => {
@@ -164,14 +170,18 @@ describe('a gate', () => {
   });
 
   it('leaves out what rules cover, until they are over, and says which did what', async () => {
-    const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-    const answer = await judged(after, '', {
-      ignore: [
-        { plugin_id: 1, reason: 'known', expires: day(0), owner: 'me' },
-        { cve: 'CVE-2026-0001', host: '192.0.2.0/24', reason: 'to be fixed', expires: day(10) },
-        { plugin_id: 3, reason: 'was known', expires: day(-1) },
-        { host: '198.51.100.0/24', reason: 'elsewhere', expires: day(10) },
-      ],
+    // today is another day at midnight: asked again then
+    const answer = await until('it is answered on the day on which it was asked', async () => {
+      const today = day(0);
+      const judgedToday = await judged(after, '', {
+        ignore: [
+          { plugin_id: 1, reason: 'known', expires: today, owner: 'me' },
+          { cve: 'CVE-2026-0001', host: '192.0.2.0/24', reason: 'to be fixed', expires: day(10) },
+          { plugin_id: 3, reason: 'was known', expires: day(-1) },
+          { host: '198.51.100.0/24', reason: 'elsewhere', expires: day(10) },
+        ],
+      });
+      return day(0) === today && judgedToday;
     });
     expect(plugins(answer)).toEqual(['3']);
     expect(answer.ignored.map(({ rule, findings }) => [rule, findings])).toEqual([
@@ -194,11 +204,10 @@ describe('a gate', () => {
       '?baseline=yesterday',
     ])
       expect([query, (await api.call('GET', path + query)).json().code]).toEqual([query, 'invalid_request']);
-    const later = new Date(Date.now() + 400 * 86_400_000).toISOString().slice(0, 10);
     for (const [rule, where] of [
       [{ reason: 'no selector', expires: '2026-12-01' }, 'ignore.0'],
       [{ plugin_id: 1, expires: '2026-12-01' }, 'ignore.0.reason'],
-      [{ plugin_id: 1, reason: 'for ever', expires: later }, 'ignore.0.expires'],
+      [{ plugin_id: 1, reason: 'for ever', expires: day(400) }, 'ignore.0.expires'],
       [{ plugin_id: 1, reason: 'some day', expires: 'tomorrow' }, 'ignore.0.expires'],
     ] as const) {
       const { errors } = (await api.call('POST', path, { ignore: [rule] })).json();
@@ -218,7 +227,8 @@ describe('a gate', () => {
 });
 
 describe('files of a gate', () => {
-  const policy = { ignore: [{ plugin_id: 4, reason: 'to be fixed', expires: '2026-12-31' }], new_only: true };
+  const expires = day(10);
+  const policy = { ignore: [{ plugin_id: 4, reason: 'to be fixed', expires }], new_only: true };
   const file = async (format: string, body: object = policy): Promise<string> => {
     const answer = await api.call('POST', `/api/v1/scans/${after.task_id}/gate?format=${format}`, body);
     expect(answer.status).toBe(200);
@@ -252,7 +262,7 @@ describe('files of a gate', () => {
       {
         kind: 'external',
         status: 'accepted',
-        justification: 'Ignored until 2026-12-31: to be fixed',
+        justification: `Ignored until ${expires}: to be fixed`,
       },
     ]);
     expect(run.properties.gate).toMatchObject({ outcome: 'failed' });
@@ -268,9 +278,9 @@ describe('files of a gate', () => {
 });
 
 it('a task without results is no verdict', async () => {
-  const { task_id } = await api.submit({ targets: HOST, name: 'cancelled' });
+  const { task_id } = await api.submit({ targets: HOST, name: 'cancelled', scanner_pool: 'endless' });
   await api.call('POST', `/api/v1/scans/${task_id}/cancel`);
-  await until('it ends', async () => (await api.status(task_id)).status !== 'running');
+  expect((await api.ended(task_id)).status).toBe('cancelled');
   const answer = await api.call('GET', `/api/v1/scans/${task_id}/gate`);
   expect([answer.status, answer.json().code]).toEqual([409, 'invalid_state']);
 });

@@ -18,8 +18,8 @@ beforeAll(async () => {
   const [first] = service.simulators;
   if (!first) throw new Error('no simulator');
   simulator = first;
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  const [{ url }] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(url);
   mcp = new Client({ name: 'test', version: '1' });
   await mcp.connect(
     new StreamableHTTPClientTransport(new URL(`${api.url}/mcp`)) as Parameters<Client['connect']>[0],
@@ -376,21 +376,25 @@ describe('REST', () => {
 describe('a gateway that is asked to end', () => {
   it('answers those who wait, and is gone at once', async () => {
     const other = await service.startGateway();
+    // before there is a scan: it cannot end until the scanner answers again
+    simulator.setFault({ name: 'http_503' });
     const task = await api.submit({
       targets: '192.0.2.1',
       name: 'held',
       scanner_instance: 'scanner1',
       timeout_hours: 1,
     });
-    simulator.setFault({ name: 'http_503' });
     const waiting = restClient(other.url).call('GET', `/api/v1/scans/${task.task_id}?wait=60`);
     // answered after the request that waits has come in: that was sent before
     for (let i = 0; i < 3; i += 1) await restClient(other.url).call('GET', '/health/ready');
     other.program.kill('SIGTERM');
-    expect((await waiting).json()).toMatchObject({ task_id: task.task_id });
+    expect((await waiting).json()).toMatchObject({
+      task_id: task.task_id,
+      status: expect.stringMatching(/^(queued|running)$/),
+    });
     expect(await other.program.ended).toEqual({ code: 0, signal: null });
     simulator.clearFaults();
-    await api.ended(task.task_id);
+    expect((await api.ended(task.task_id)).status).toBe('completed');
   });
 });
 

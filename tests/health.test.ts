@@ -42,10 +42,12 @@ const shared = {
 };
 
 async function allKnown(program: typeof gateway) {
-  return await until('sweeper and scanners are known', async () => {
+  return await until('the sweeper and each scanner are known', async () => {
     const answer = await program.call('GET', '/health');
     const { sweeper, scanners } = answer.json().dependencies;
-    return sweeper.status === 'unknown' || scanners.status === 'unknown' ? undefined : answer;
+    // all of them are degraded already when the first that cannot be used is known
+    const parts: { status: string }[] = [sweeper, scanners, ...(scanners.scanners ?? [])];
+    return parts.every(({ status }) => status !== 'unknown') && answer;
   });
 }
 
@@ -145,7 +147,8 @@ describe('with Redis away', () => {
       ]);
       expect((await program.call('GET', '/health/ready')).status).toBe(503);
       expect((await program.call('GET', '/health/live')).status).toBe(200);
-      expect(Date.now() - begunMs).toBeLessThan(10_000);
+      // each of the questions is given up after two seconds; a worker would wait for Redis for ever
+      expect(Date.now() - begunMs).toBeLessThan(30_000);
     }
     expect((await worker.call('GET', '/metrics')).status).toBe(200);
   });

@@ -77,5 +77,5 @@ describe.each([
     expect(await run('keys', 'revoke', made.id)).toMatchObject({ code: 0 });
     expect(await asks(made.key)).toBe('unauthenticated');
     if (withFile) expect((await stat(keysFile)).mode & 0o777).toBe(0o600);
-  }, 120_000);
+  });
 });

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Simulator } from '@scanmq/simulator';
-import { createService, restClient, type TestService, until } from '@scanmq/testkit';
+import { createService, type RunningProgram, restClient, type TestService, until } from '@scanmq/testkit';
 
 let service: TestService;
 let api: ReturnType<typeof restClient>;
 let simulator: Simulator;
+let worker: RunningProgram;
 
 beforeAll(async () => {
   service = await createService({
@@ -16,8 +17,9 @@ beforeAll(async () => {
   const [first] = service.simulators;
   if (!first) throw new Error('no simulator');
   simulator = first;
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  const [gateway, started] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(gateway.url);
+  worker = started;
 });
 afterAll(async () => await service.close());
 
@@ -68,8 +70,9 @@ describe('cancelling', () => {
     const task = await running('killed');
     const other = await service.startWorker();
     await cancel(task);
-    other.kill('SIGKILL');
-    await other.ended;
+    worker.kill('SIGKILL');
+    await worker.ended;
+    worker = other;
     expect((await api.ended(task)).status).toBe('cancelled');
     expect(onScanner(task)).toMatchObject({ status: 'canceled', launches: 1 });
   });
@@ -77,7 +80,8 @@ describe('cancelling', () => {
 
 describe('the time limit', () => {
   it('stops the scan on the scanner, and the task ends as a dead letter with timeout', async () => {
-    const task = await api.submit({ targets: '192.0.2.1', name: 'slow', timeout_hours: 1 / 3_600 });
+    // three seconds: time enough to create and launch it
+    const task = await api.submit({ targets: '192.0.2.1', name: 'slow', timeout_hours: 1 / 1_200 });
     expect(await api.ended(task.task_id)).toMatchObject({
       status: 'timeout',
       error: { code: 'timeout', retryable: false },
@@ -124,7 +128,7 @@ describe('a scan that somebody ends or deletes on the scanner', () => {
       () => simulator.scans().filter((one) => one.name.includes(task)).length === 2,
     );
     expect((await api.status(task)).results_summary).toBeNull();
-    await until('the new one runs', async () => (await api.status(task)).scanner_status === 'running');
+    await until('the new one runs', () => simulator.stats().active_now === 1);
     simulator.endScans('all', 'completed');
     expect(await api.ended(task)).toMatchObject({ status: 'completed', attempts: 2 });
   });

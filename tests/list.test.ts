@@ -12,8 +12,8 @@ beforeAll(async () => {
     redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
     env: { MAX_HOSTS_PER_SCAN: '0' },
   });
-  one = restClient((await service.startGateway()).url);
-  other = restClient((await service.startGateway()).url);
+  const gateways = await Promise.all([service.startGateway(), service.startGateway()]);
+  [one, other] = [restClient(gateways[0].url), restClient(gateways[1].url)];
 });
 afterAll(async () => await service.close());
 

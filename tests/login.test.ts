@@ -17,7 +17,7 @@ beforeAll(async () => {
     service.env,
   );
   ({ key, id } = JSON.parse(made.stdout));
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await service?.close();

@@ -51,9 +51,8 @@ let tasks: string[];
 
 beforeAll(async () => {
   service = await createService({ redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '' });
-  const { url } = await service.startGateway();
+  const [{ url }] = await Promise.all([service.startGateway(), service.startWorker()]);
   api = restClient(url);
-  await service.startWorker();
   tasks = [];
   for (const name of ['older', 'newer']) {
     const response = await fetch(`${url}/api/v1/imports?name=${name}`, {

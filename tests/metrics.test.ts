@@ -14,7 +14,8 @@ beforeAll(async () => {
   service = await createService({
     redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '',
     scanners: [{ limit: 2 }],
-    env: { TARGETS_DENY: '203.0.113.0/24' },
+    // no worker dies here: one that a busy machine holds up keeps its tasks
+    env: { TARGETS_DENY: '203.0.113.0/24', WORKER_LOCK_SECONDS: '60' },
   });
   const [simulator] = service.simulators;
   const [{ url }, worker] = await Promise.all([service.startGateway(), service.startWorker()]);
@@ -35,11 +36,20 @@ beforeAll(async () => {
   await callTool('get_scan_status', { task_id: done.task_id });
   await callTool('get_scan_status', { task_id: 'ne_ness_20200101_000000_00000000' });
   await callTool('no_such_tool', {});
-});
+  // a task has ended before its worker has counted it, given its slot free and ended its job
+  await until('both are done with', async () => {
+    const [counted, slots, jobs] = await Promise.all([
+      valuesOf(workerUrl, 'nessus_scans_total'),
+      valuesOf(url, 'scanmq_active_scans'),
+      valuesOf(url, 'scanmq_dead_letters'),
+    ]);
+    return Object.keys(counted).length === 2 && slots['nessus:scanner1'] === 0 && jobs.nessus === 1;
+  });
+}, 240_000);
 afterAll(async () => await service.close());
 
 async function scan(targets: string): Promise<ScanStatus> {
-  return await api.ended((await api.submit({ targets, name: 'test' })).task_id, 40_000);
+  return await api.ended((await api.submit({ targets, name: 'test' })).task_id);
 }
 
 async function callTool(name: string, args: Record<string, unknown>): Promise<void> {
@@ -204,7 +214,9 @@ describe('what a gateway tells', () => {
   });
 
   it('nothing that a client made up: unknown addresses, ids, methods and tools are one label', async () => {
-    const count = async () => (await figures(api.url)).length;
+    // those of Node, such as kinds of garbage collections, come and go by themselves
+    const count = async () =>
+      (await figures(api.url)).filter(({ name }) => /^(scanmq|nessus)_/.test(name)).length;
     await api.call('GET', '/made-up/first');
     await api.call('GET', '/api/v1/scans/ne_made_20200101_000000_00000000');
     await count();

@@ -26,8 +26,8 @@ let task = '';
 beforeAll(async () => {
   browser = await openBrowser();
   service = await createService({ redisUrl: process.env.SCANMQ_TEST_REDIS_URL ?? '' });
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  const [gateway] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(gateway.url);
   const scan = await api.submit({
     targets: '192.0.2.1',
     name: HOSTILE.slice(0, 200),
@@ -44,7 +44,7 @@ beforeAll(async () => {
   );
   task = ((await response.json()) as { task_id: string }).task_id;
   expect(await api.ended(task)).toMatchObject({ status: 'completed' });
-}, 90_000);
+});
 afterAll(async () => {
   await browser.close();
   await service.close();
@@ -152,5 +152,5 @@ describe('every answer', () => {
     const { url } = await service.startGateway({ PUBLIC_URL: 'https://scans.example.com' });
     const { headers } = await restClient(url).call('GET', '/health');
     expect(headers.get('strict-transport-security')).toBe('max-age=31536000');
-  }, 90_000);
+  });
 });

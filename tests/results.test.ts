@@ -17,14 +17,13 @@ let second: ScanStatus;
 beforeAll(async () => {
   // one host in the sample: every simulated host has the same findings
   service = await createService({ redisUrl: REDIS_URL, scanners: [{ samples: [SAMPLE] }] });
-  const { url } = await service.startGateway();
-  await service.startWorker();
+  const [{ url }] = await Promise.all([service.startGateway(), service.startWorker()]);
   rest = restClient(url);
   const scan = async (targets: string, name: string): Promise<ScanStatus> =>
     await rest.ended((await rest.submit({ targets, name })).task_id);
   first = await scan('192.0.2.4, 192.0.2.5', 'First');
   second = await scan('192.0.2.5, 192.0.2.6', 'Second');
-});
+}, 240_000);
 afterAll(async () => await service.close());
 
 const get = (path: string, headers?: Record<string, string>) =>

@@ -15,8 +15,8 @@ beforeAll(async () => {
     scanners: [{ limit: 1 }],
     env: { DNS_SERVERS: dns.address, TARGETS_DENY: '203.0.113.0/24', MAX_HOSTS_PER_SCAN: '256' },
   });
-  api = restClient((await service.startGateway()).url);
-  await service.startWorker();
+  const [gateway] = await Promise.all([service.startGateway(), service.startWorker()]);
+  api = restClient(gateway.url);
 });
 afterAll(async () => {
   await service.close();
@@ -106,8 +106,8 @@ describe('without a list', () => {
       env: { DNS_SERVERS: dns.address },
     });
     try {
-      const other = restClient((await open.startGateway()).url);
-      await open.startWorker();
+      const [gateway] = await Promise.all([open.startGateway(), open.startWorker()]);
+      const other = restClient(gateway.url);
       zone.set('home.example', ['::1']);
       const answer = await other.call('POST', '/api/v1/scans', { targets: 'home.example', name: 'no' });
       expect(answer.json()).toMatchObject({ code: 'target_refused' });

@@ -1,6 +1,6 @@
 /** Webhooks with real programs, and receivers as strangers would write them. */
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -10,13 +10,22 @@ import {
   type CreatedWebhook,
   type Delivery,
   type DeliveryList,
+  LIMITS,
   type ScanStatus,
   toWebhookSecret,
   type Webhook,
   type WebhookPayload,
   webhookPayloadSchema,
 } from '@scanmq/contract';
-import { createService, restClient, startProgram, type TestService, until } from '@scanmq/testkit';
+import {
+  createService,
+  filesBelow,
+  redisDump,
+  restClient,
+  startProgram,
+  type TestService,
+  until,
+} from '@scanmq/testkit';
 import { Redis } from 'ioredis';
 import { generate } from 'selfsigned';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
@@ -34,7 +43,7 @@ let shared: { readonly service: TestService; readonly url: string };
 beforeAll(async () => {
   shared = await start();
   await service.startWorker();
-}, 90_000);
+});
 afterEach(async () => {
   for (const { webhook_id: id } of (await api.call('GET', '/api/v1/webhooks')).json().webhooks ?? [])
     await api.call('DELETE', `/api/v1/webhooks/${id}`);
@@ -73,7 +82,7 @@ interface Receiver {
 }
 
 async function startReceiver(
-  answer: (count: number, path: string) => Answer = () => 204,
+  answer: (count: number, path: string, messageId: string) => Answer = () => 204,
   tls?: { readonly cert: string; readonly key: string },
 ): Promise<Receiver> {
   const received: Received[] = [];
@@ -93,7 +102,7 @@ async function startReceiver(
     request.on('end', () => {
       const path = request.url ?? '';
       received.push({ path, headers: request.headers as Record<string, string>, body });
-      const status = answer(received.length, path);
+      const status = answer(received.length, path, String(request.headers['webhook-id']));
       if (status !== 'nothing')
         response.writeHead(status, status < 400 && status >= 300 ? { location: '/elsewhere' } : {}).end();
     });
@@ -126,7 +135,6 @@ async function start(env: Record<string, string> = {}, scanDurationMs = 400): Pr
     env: {
       WEBHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
       WEBHOOK_RETRY_SECONDS: '0.02',
-      WEBHOOK_TIMEOUT_SECONDS: '1',
       ...env,
     },
   });
@@ -153,11 +161,8 @@ const log = async (id: string): Promise<Delivery[]> => {
 };
 /** The delivery when it has ended. */
 const ended = async (id: string, deliveryId: string): Promise<Delivery> =>
-  await until(
-    'the delivery ends',
-    async () =>
-      (await log(id)).find(({ delivery_id, status }) => delivery_id === deliveryId && status !== 'pending'),
-    30_000,
+  await until('the delivery ends', async () =>
+    (await log(id)).find(({ delivery_id, status }) => delivery_id === deliveryId && status !== 'pending'),
   );
 
 describe('a scan', () => {
@@ -171,7 +176,11 @@ describe('a scan', () => {
     const task = await api.submit(scan);
     const end: ScanStatus = await api.ended(task.task_id);
     expect(end.status).toBe('completed');
-    await until('all is told', () => receiver.received.length >= 3, 30_000);
+    // the receiver has a message a moment before the log says so
+    const deliveries = await until('all is told', async () => {
+      const noted = await log(webhook.webhook_id);
+      return noted.length >= 3 && noted.every(({ status }) => status === 'delivered') && noted;
+    });
     const messages = receiver
       .verified(webhook.secret)
       .sort((a, b) => a.payload.timestamp.localeCompare(b.payload.timestamp));
@@ -203,9 +212,8 @@ describe('a scan', () => {
     for (const path of Object.values(last.data.links))
       expect((await api.call('GET', path ?? '')).status).toBe(200);
 
-    await until('the log says so', async () => (await look(webhook.webhook_id)).last_success_at !== null);
-    const deliveries = await log(webhook.webhook_id);
-    expect(deliveries.map(({ status }) => status)).toEqual(['delivered', 'delivered', 'delivered']);
+    expect((await look(webhook.webhook_id)).last_success_at).not.toBeNull();
+    expect(deliveries).toHaveLength(3);
     expect(deliveries[0]).toMatchObject({
       webhook_id: webhook.webhook_id,
       task_id: task.task_id,
@@ -215,7 +223,7 @@ describe('a scan', () => {
     expect(deliveries.map(({ message_id }) => message_id).sort()).toEqual(
       messages.map(({ id }) => id).sort(),
     );
-  }, 90_000);
+  });
 
   it('that fails is told with its error, and that it runs again when somebody retries it', async () => {
     await start({}, 600_000);
@@ -237,7 +245,7 @@ describe('a scan', () => {
     expect(messages.find(({ type }) => type === 'scan.retried')).toMatchObject({
       data: { status: 'queued', previous_status: 'cancelled', results_summary: null },
     });
-  }, 90_000);
+  });
 });
 
 describe('a receiver', () => {
@@ -257,13 +265,17 @@ describe('a receiver', () => {
     const messages = receiver.verified(secret);
     expect(messages.map((message) => message.id)).toEqual(Array(3).fill(ping.message_id));
     expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
-  }, 90_000);
+  });
 
   it('that does not answer is given up in time, and holds up nobody else', async () => {
     await start({ WEBHOOK_TIMEOUT_SECONDS: '3', WEBHOOK_RETRY_SECONDS: '600' });
     await service.startWorker();
     const silent = await startReceiver(() => 'nothing');
-    const good = await startReceiver();
+    let silentSeen = 0;
+    const good = await startReceiver(() => {
+      silentSeen = silent.received.length;
+      return 204;
+    });
     const slow = await create({ url: silent.url });
     const fast = await create({ url: good.url });
     for (let n = 0; n < 60; n += 1) await act(`/${slow.webhook_id}/test`);
@@ -271,7 +283,7 @@ describe('a receiver', () => {
     const ping = await act(`/${fast.webhook_id}/test`);
     expect((await ended(fast.webhook_id, ping.delivery_id)).status).toBe('delivered');
     // it came long after those, and did not wait for them
-    expect(silent.received.length).toBeLessThan(40);
+    expect(silentSeen).toBeLessThan(40);
     expect(silent.mostAtOnce()).toBeLessThanOrEqual(4);
     const failing = await until('one is given up for now', async () =>
       (await log(slow.webhook_id)).find(({ attempts }) => attempts.length > 0),
@@ -285,9 +297,12 @@ describe('a receiver', () => {
     // what waits goes with it
     expect((await api.call('DELETE', `/api/v1/webhooks/${slow.webhook_id}`)).status).toBe(204);
     const left = await redis.keys(`${service.prefix}:scanmq.webhooks:dlv_${slow.webhook_id.slice(3)}*`);
-    expect(left.filter((key) => !key.endsWith(':lock')).length).toBeLessThanOrEqual(4);
+    // beside those that are being sent, a worker may just have others in its hands to give them a time
+    expect(left.filter((key) => !key.endsWith(':lock')).length).toBeLessThanOrEqual(
+      LIMITS.webhookDeliveriesAtOnce,
+    );
     expect((await api.call('GET', `/api/v1/webhooks/${slow.webhook_id}/deliveries`)).status).toBe(404);
-  }, 90_000);
+  });
 
   it('cannot send us elsewhere', async () => {
     const receiver = await startReceiver((_, path) => (path === '/hook' ? 307 : 204));
@@ -298,7 +313,7 @@ describe('a receiver', () => {
     );
     expect(attempts[0]).toMatchObject({ status_code: 307, error: 'redirect' });
     expect([...new Set(receiver.received.map(({ path }) => path))]).toEqual(['/hook']);
-  }, 90_000);
+  });
 
   it('has to show a certificate that we trust', async () => {
     const certificate = async () => {
@@ -316,7 +331,7 @@ describe('a receiver', () => {
     await writeFile(authority, known.cert);
     const worker = startProgram(['worker'], { ...service.env, NODE_EXTRA_CA_CERTS: authority });
     try {
-      await worker.event('worker.started', 40_000);
+      await worker.event('worker.started');
       const [trusted, stranger] = [
         await startReceiver(undefined, known),
         await startReceiver(undefined, unknown),
@@ -336,7 +351,7 @@ describe('a receiver', () => {
       worker.kill('SIGKILL');
       await worker.ended;
     }
-  }, 90_000);
+  });
 });
 
 describe('an address inside', () => {
@@ -368,12 +383,13 @@ describe('an address inside', () => {
     );
     expect(attempts).toMatchObject([{ status_code: null, error: 'address_refused', answer_bytes: 0 }]);
     expect(receiver.connections()).toBe(0);
-  }, 90_000);
+  });
 });
 
 describe('a worker that is killed', () => {
   it('between an event and its delivery loses none; each message has one id', async () => {
-    await start({ WEBHOOK_TIMEOUT_SECONDS: '30' });
+    // the times are so long that they cannot be what ends the worker below
+    await start({ WEBHOOK_TIMEOUT_SECONDS: '300', SHUTDOWN_GRACE_SECONDS: '300' });
     let answering = false;
     const receiver = await startReceiver(() => (answering ? 204 : 'nothing'));
     const { secret, webhook_id: id } = await create({
@@ -388,25 +404,22 @@ describe('a worker that is killed', () => {
     await first.ended;
     // these are in the log of changes only
     tasks.push(await api.submit(scan));
-    const second = await service.startWorker();
+    // before it starts: as soon as it has, it may have sent as much as it sends at once
     const before = receiver.received.length;
-    await until('it goes on', () => receiver.received.length > before, 30_000);
+    const second = await service.startWorker();
+    await until('it goes on', () => receiver.received.length > before);
     // this one is asked to end: it hands over what it is sending, and does not wait for the receiver
     const endingAt = Date.now();
     second.kill('SIGTERM');
     expect((await second.ended).code).toBe(0);
-    expect(Date.now() - endingAt).toBeLessThan(10_000);
+    expect(Date.now() - endingAt).toBeLessThan(60_000);
     answering = true;
     await service.startWorker();
     for (const { task_id } of tasks) expect((await api.ended(task_id)).status).toBe('completed');
-    await until(
-      'all is delivered',
-      async () => {
-        const deliveries = await log(id);
-        return deliveries.length >= 9 && deliveries.every(({ status }) => status === 'delivered');
-      },
-      40_000,
-    );
+    await until('all is delivered', async () => {
+      const deliveries = await log(id);
+      return deliveries.length >= 9 && deliveries.every(({ status }) => status === 'delivered');
+    });
     const ids = new Map<string, Set<string>>();
     for (const { id: message, payload } of receiver.verified(secret)) {
       if (payload.type === 'ping') throw new Error('nobody asked for a ping');
@@ -421,7 +434,7 @@ describe('a worker that is killed', () => {
     for (const { task_id } of tasks)
       for (const type of ['scan.queued', 'scan.completed'])
         expect([...ids.keys()].filter((event) => event.startsWith(`${task_id} ${type} `))).toHaveLength(1);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('a webhook that only fails', () => {
@@ -459,12 +472,13 @@ describe('a webhook that only fails', () => {
     expect((await ended(id, replay.delivery_id)).status).toBe('delivered');
     const again = await act(`/${id}/deliveries/${skipped.delivery_id}/replay`);
     expect((await ended(id, again.delivery_id)).status).toBe('delivered');
-    const [last, before] = receiver.received.slice(-2).reverse();
-    expect(last?.headers['webhook-id']).toBe(skipped.message_id);
-    expect(before?.headers['webhook-id']).toBe(skipped.message_id);
-    expect(last?.body).toBe(before?.body);
-    expect(receiver.verified(secret).at(-1)?.payload).toEqual(skipped.payload);
-  }, 90_000);
+    // the ping, which has waited for another attempt, may come in between
+    const replays = receiver.received.filter(({ headers }) => headers['webhook-id'] === skipped.message_id);
+    expect(replays).toHaveLength(2);
+    expect(replays[0]?.body).toBe(replays[1]?.body);
+    const verified = receiver.verified(secret).filter((message) => message.id === skipped.message_id);
+    expect(verified.map(({ payload }) => payload)).toEqual([skipped.payload, skipped.payload]);
+  });
 
   it('is disabled at once when the receiver says that it is gone', async () => {
     const receiver = await startReceiver(() => 410);
@@ -476,13 +490,19 @@ describe('a webhook that only fails', () => {
     });
     expect(await look(id)).toMatchObject({ disabled: { reason: 'gone' } });
     expect(receiver.received).toHaveLength(1);
-  }, 90_000);
+  });
 });
 
 describe('a secret', () => {
   it('is shown once, and is nowhere else', async () => {
     await start({ LOG_LEVEL: 'trace' });
-    const receiver = await startReceiver((count) => (count % 2 === 0 ? 204 : 500));
+    // each message once in vain: several that fail again and again would be waited for for minutes
+    const failed = new Set<string>();
+    const receiver = await startReceiver((_count, _path, messageId) => {
+      if (failed.has(messageId)) return 204;
+      failed.add(messageId);
+      return 500;
+    });
     const worker = await service.startWorker();
     const given = toWebhookSecret(randomBytes(32));
     const webhooks = [
@@ -504,18 +524,19 @@ describe('a secret', () => {
         answers.push((await api.call('GET', `/api/v1/webhooks${path}`)).text);
       answers.push((await post(`/${id}/enable`)).text, (await post(`/${id}/test`)).text);
     }
-    const board = await api.call('GET', '/dashboard/api/queues?activeQueue=scanmq.webhooks&status=completed');
+    // the log tells of a delivery a moment before its job is among the completed
+    const board = await until('the dashboard shows it', async () => {
+      const answer = await api.call(
+        'GET',
+        '/dashboard/api/queues?activeQueue=scanmq.webhooks&status=completed',
+      );
+      return answer.text.includes(webhooks[0]?.webhook_id ?? 'none') && answer;
+    });
     expect(board.text).toContain('scanmq.webhooks');
-    expect(board.text).toContain(webhooks[0]?.webhook_id);
     answers.push(board.text, (await api.call('GET', '/openapi.json')).text);
-    const dump = await dumpOf(service.prefix);
+    const dump = await redisDump(redis, `${service.prefix}:*`);
     expect(dump.some((text) => text.includes('webhook-secret'))).toBe(true);
-    const files = await readdir(service.directory, { recursive: true, withFileTypes: true });
-    const written = await Promise.all(
-      files
-        .filter((file) => file.isFile())
-        .map(async (file) => (await readFile(join(file.parentPath, file.name))).toString('latin1')),
-    );
+    const written = await filesBelow(service.directory);
     expect(worker.output()).toContain('webhook.delivered');
     for (const { secret } of webhooks) {
       const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
@@ -532,7 +553,7 @@ describe('a secret', () => {
           found: false,
         });
     }
-  }, 90_000);
+  });
 
   it('cannot be kept without a key: then there are no webhooks', async () => {
     await start({ CREDENTIALS_KEY: '' });
@@ -542,7 +563,7 @@ describe('a secret', () => {
       code: 'unavailable',
       detail: expect.stringContaining('CREDENTIALS_KEY'),
     });
-  }, 90_000);
+  });
 });
 
 describe('a request', () => {
@@ -574,7 +595,7 @@ describe('a request', () => {
           code: 'not_found',
         });
     expect((await api.call('GET', '/api/v1/webhooks')).json()).toEqual({ webhooks: [], total: 0 });
-  }, 90_000);
+  });
 });
 
 describe('the command', () => {
@@ -620,20 +641,3 @@ describe('the command', () => {
     expect((await command('create', receiver.url, '--events', 'nonsense')).code).toBe(2);
   }, 180_000);
 });
-
-/** Every key with what it holds, as text. */
-async function dumpOf(prefix: string): Promise<string[]> {
-  const texts: string[] = [];
-  for (const key of await redis.keys(`${prefix}:*`)) {
-    const read: Record<string, () => Promise<unknown>> = {
-      string: () => redis.get(key),
-      hash: () => redis.hgetall(key),
-      list: () => redis.lrange(key, 0, -1),
-      set: () => redis.smembers(key),
-      zset: () => redis.zrange(key, 0, '-1'),
-      stream: () => redis.xrange(key, '-', '+'),
-    };
-    texts.push(`${key} ${JSON.stringify(await read[await redis.type(key)]?.())}`);
-  }
-  return texts;
-}

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { scanRequestSchema } from '@scanmq/contract';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { LIMITS, scanRequestSchema } from '@scanmq/contract';
 import { createLogger } from '@scanmq/observability';
 import { openQueueSystem, type QueueSystem } from '@scanmq/queue';
 import { createDirectoryStore } from '@scanmq/store';
@@ -14,6 +14,21 @@ import Fastify from 'fastify';
 import { createEventHub, type EventHub, type SentEvent } from './event-hub.js';
 import { installCompilers } from './openapi/compilers.js';
 import { eventRoutes } from './routes/events.js';
+
+/** Everything but intervals: the hub looks now and then of its own accord, here only when a test says so. */
+const REAL = [
+  'Date',
+  'hrtime',
+  'nextTick',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'clearImmediate',
+  'setTimeout',
+  'clearTimeout',
+] as const;
+/** So long that the hub looks by itself, and beats. */
+const passTime = (): void => void jest.advanceTimersByTime(LIMITS.eventHeartbeatMs);
 
 let directory: string;
 let queue: QueueSystem;
@@ -44,7 +59,7 @@ beforeAll(async () => {
       priorityAgeingMs: 3_600_000,
     },
     store: createDirectoryStore(directory),
-    connectWaitMs: 5_000,
+    connectWaitMs: 30_000,
     onError: () => undefined,
     onWarning: () => undefined,
   });
@@ -54,6 +69,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 beforeEach(async () => {
+  jest.useFakeTimers({ doNotFake: [...REAL] });
   looks = [];
   onLook = () => undefined;
   const events: QueueSystem['events'] = {
@@ -70,7 +86,10 @@ beforeEach(async () => {
     log: createLogger({ name: 'test', level: 'silent' }),
   });
 });
-afterEach(() => hub.close());
+afterEach(() => {
+  hub.close();
+  jest.useRealTimers();
+});
 
 async function submit(): Promise<string> {
   const request = scanRequestSchema.parse({ targets: '192.0.2.1', name: 'test' });
@@ -139,6 +158,7 @@ describe('those who follow a task', () => {
       .rpush(queue.keys.events(taskId), event)
       .hset(queue.keys.record(taskId), 'events', 2)
       .exec();
+    passTime();
     await until('it is told', () => told.length === 2);
     expect(told[1]).toMatchObject({ id: 2, data: expect.stringContaining('Unheard.') });
   });
@@ -149,6 +169,7 @@ describe('those who follow a task', () => {
     await until('all have the beginning', () => followers.every(({ told }) => told.length === 1));
     await queue.cancel(ends, { reason: '', by: 'tester', keepResults: false });
     await queue.redis.del(queue.keys.record(goes), queue.keys.events(goes));
+    passTime();
     await until('two are let go', () => followers.filter(({ ended }) => ended()).length === 2);
     hub.close();
     expect(followers.map(({ ended }) => ended())).toEqual([true, true, true]);

@@ -25,7 +25,8 @@ describe('a task id', () => {
   });
 
   it('is another one each time', () => {
-    expect(new Set(Array.from({ length: 1_000 }, () => newTaskId('nessus', NOW))).size).toBe(1_000);
+    // of 32 random bits: among many more, two could be the same
+    expect(new Set(Array.from({ length: 50 }, () => newTaskId('nessus', NOW))).size).toBe(50);
   });
 
   it.each([

@@ -324,7 +324,7 @@ describe('a filter', () => {
       ),
       { numRuns: 15 },
     );
-  }, 120_000);
+  }, 300_000);
 });
 
 /** A filter on a field that this export does not have is refused, which is another test. */
@@ -432,7 +432,7 @@ describe('a sort order', () => {
       ),
       { numRuns: 12 },
     );
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('a cursor', () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type SearchAnswer, type SearchParams, searchParamsSchema } from '@scanmq/contract';
 import { createResultsStore, type ResultsStore, type SearchedTask } from './index.js';
 
@@ -31,6 +31,9 @@ afterAll(async () => {
   await store.close();
   await rm(root, { recursive: true });
 });
+// a search that takes too long ends early: none does here, however busy the machine is
+beforeEach(() => void jest.spyOn(Date, 'now').mockReturnValue(Date.now()));
+afterEach(() => void jest.restoreAllMocks());
 
 /** Findings as `plugin:severity:cve` by host. */
 async function task(

@@ -48,7 +48,8 @@ describe('a name', () => {
     const resolve = await resolverFor((name) => (name === 'slow.example' ? 'silence' : ['192.0.2.1']));
     const begun = Date.now();
     const found = await resolveNames(['slow.example', 'quick.example'], resolve);
-    expect(Date.now() - begun).toBeLessThan(LIMITS.nameLookupMs + 1_500);
+    // far less than what all names together may take, and no matter of how busy the machine is
+    expect(Date.now() - begun).toBeLessThan(3 * LIMITS.nameLookupMs);
     expect(found.get('quick.example')).toEqual({ addresses: ['192.0.2.1'] });
     expect(found.get('slow.example')).toEqual({ addresses: undefined, temporary: true });
   });
@@ -63,9 +64,15 @@ describe('many names', () => {
   it('are all resolved, a few at a time', async () => {
     const resolve = await resolverFor(() => ['192.0.2.1']);
     const names = Array.from({ length: LIMITS.targetEntries }, (_, index) => `h${index}.example`);
-    const found = await resolveNames(names, resolve);
-    expect(found.size).toBe(LIMITS.targetEntries);
-    expect([...found.values()].every(({ addresses }) => addresses?.[0] === '192.0.2.1')).toBe(true);
+    // on a busy machine so many take longer than they may
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    try {
+      const found = await resolveNames(names, resolve);
+      expect(found.size).toBe(LIMITS.targetEntries);
+      expect([...found.values()].every(({ addresses }) => addresses?.[0] === '192.0.2.1')).toBe(true);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('that take too long together are refused, and nobody asks for the rest of them', async () => {

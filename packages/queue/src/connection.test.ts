@@ -28,7 +28,7 @@ const connect = async (role: ConnectionRole): Promise<RedisClient> =>
       clusterNodes: [],
     },
     role,
-    waitMs: 10_000,
+    waitMs: 30_000,
     onError: ({ message }) => void told.push(message),
     onWaiting: () => undefined,
   });

@@ -31,7 +31,7 @@ beforeAll(async () => {
       priorityAgeingMs: 3_600_000,
     },
     store: createDirectoryStore(directory),
-    connectWaitMs: 5_000,
+    connectWaitMs: 30_000,
     onError: () => undefined,
     onWarning: () => undefined,
   });

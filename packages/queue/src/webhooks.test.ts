@@ -56,7 +56,7 @@ async function open(credentialsKey: Buffer | undefined): Promise<QueueSystem> {
       credentialsKey,
       priorityAgeingMs: 3_600_000,
     },
-    connectWaitMs: 5_000,
+    connectWaitMs: 30_000,
     onError: () => undefined,
     onWarning: () => undefined,
     now: () => new Date(Date.now() + clockAheadMs),
@@ -119,7 +119,6 @@ const told = async (system = queue): Promise<void> => {
   await until(
     'webhooks are told',
     async () => (await system.redis.get(system.keys.webhookPosition)) === (await system.log.end()),
-    20_000,
   );
 };
 
