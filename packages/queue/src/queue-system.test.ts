@@ -344,6 +344,50 @@ describe('the order in which tasks are served', () => {
   });
 });
 
+describe('a task that its worker puts back to wait', () => {
+  const waits = {
+    kind: 'hold',
+    reason: 'others come first',
+    since: '',
+    until: null,
+    blocker: null,
+  } as const;
+  /** @param meanwhile while the job is in the hands of the worker, which looked at the task before. */
+  async function putBack(meanwhile: (fresh: QueueSystem, taskId: TaskRecord['task_id']) => Promise<unknown>) {
+    const fresh = await open();
+    try {
+      const { task } = await fresh.submit(request(), placement, { principal: 'tester' });
+      const by = { at: new Date().toISOString(), by: 'tester' };
+      await fresh.tasks.update(task.task_id, { pause_requested: by });
+      const seen = await fresh.tasks.get(task.task_id);
+      const scans = fresh.queues.forTask(task);
+      const worker = new Worker(scans.name, null, { connection: fresh.redis, prefix: fresh.prefix });
+      const job = await worker.getNextJob('token');
+      await meanwhile(fresh, task.task_id);
+      await job?.moveToDelayed(Date.now() + 60_000, 'token');
+      await fresh.waitingRoom.enter(seen, waits);
+      await worker.close();
+      return {
+        state: await scans.getJobState(task.task_id),
+        waiting: await fresh.waitingRoom.count('nessus'),
+      };
+    } finally {
+      await fresh.close();
+    }
+  }
+
+  it('waits until it is called', async () => {
+    expect(await putBack(async () => undefined)).toEqual({ state: 'delayed', waiting: 1 });
+  });
+
+  it.each<[string, Parameters<typeof putBack>[0]]>([
+    ['cancelled', (fresh, id) => fresh.cancel(id, { reason: '', by: 'tester', keepResults: false })],
+    ['resumed', (fresh, id) => fresh.resume(id)],
+  ])('has its turn again at once when it was %s in that moment', async (_how, meanwhile) => {
+    expect(await putBack(meanwhile)).toEqual({ state: 'prioritized', waiting: 0 });
+  });
+});
+
 describe('the job of a dead letter', () => {
   it('runs again once, when two put it back in the same moment', async () => {
     const fresh = await open();

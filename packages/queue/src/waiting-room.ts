@@ -44,6 +44,13 @@ export function waitNews(reason: string): TaskNews {
   return { type: 'log', message: `Waits: ${reason}.` };
 }
 
+/** True when a task is to go on that was to wait: it was cancelled, or resumed, since it was looked at. */
+function isReleased(seen: TaskRecord, latest: TaskRecord): boolean {
+  const cancelled = seen.cancel_requested === null && latest.cancel_requested !== null;
+  const resumed = seen.pause_requested !== null && latest.pause_requested === null;
+  return cancelled || resumed;
+}
+
 export function createWaitingRoom(
   redis: RedisClient,
   keys: Keys,
@@ -57,10 +64,19 @@ export function createWaitingRoom(
     if (blocker !== null) leaving.zrem(keys.parkedFor(pool, blocker), taskId);
     await leaving.exec();
   };
+  const call: WaitingRoom['call'] = async (task) => {
+    await leave(task);
+    const job = await queues.forTask(task).getJob(task.task_id);
+    // it may have come by itself in this moment
+    await job?.promote().catch(() => undefined);
+  };
   return {
     async enter(task, waitingFor) {
+      const latest = await tasks.find(task.task_id);
       // whoever stood still for so long that the task runs elsewhere has nothing to say about it any more
-      if ((await tasks.find(task.task_id))?.state !== 'queued') return;
+      if (latest?.state !== 'queued') return;
+      // whoever asked for this found the job in the hands of its worker, and could not call it
+      if (isReleased(task, latest)) return await call(latest);
       const { task_id: taskId, scanner_pool: pool } = task;
       const { blocker } = waitingFor;
       await leave(task);
@@ -88,12 +104,7 @@ export function createWaitingRoom(
         await leave({ task_id: taskId as TaskRecord['task_id'], scanner_pool: pool });
       return found.filter((task) => task?.state === 'queued').filter((task) => task !== undefined);
     },
-    async call(task) {
-      await leave(task);
-      const job = await queues.forTask(task).getJob(task.task_id);
-      // it may have come by itself in this moment
-      await job?.promote().catch(() => undefined);
-    },
+    call,
     leave,
     count: (pool) => redis.zcard(keys.parked(pool)),
     askPlace: (questions, task, priority) =>
