@@ -297,7 +297,11 @@ describe('opening hours', () => {
       waiting_reason: expect.stringMatching(/window of pool 'nessus' is closed until \d{4}-\d\d-01T00:00:00/),
       error: null,
     });
-    await pauses(task.task_id);
+    // also when it was paused before the windows changed
+    await until('it is paused until the new opening', async () => {
+      const { scanner_status, waiting_reason } = await api.status(task.task_id);
+      return scanner_status === 'paused' && /closed until \d{4}-\d\d-01T00:00:00/.test(waiting_reason ?? '');
+    });
     expect(simulator(0).stats()).toMatchObject({ launched: 1, active_now: 1 });
 
     await service.rewriteScanners(({ pools }) => {
