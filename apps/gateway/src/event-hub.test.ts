@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LIMITS, scanRequestSchema } from '@scanmq/contract';
 import { createLogger } from '@scanmq/observability';
-import { openQueueSystem, type QueueSystem } from '@scanmq/queue';
-import { createDirectoryStore } from '@scanmq/store';
-import { until } from '@scanmq/testkit';
+import type { QueueSystem } from '@scanmq/queue';
+import { openTestQueue, until } from '@scanmq/testkit';
 import Fastify from 'fastify';
 import { createEventHub, type EventHub, type SentEvent } from './event-hub.js';
 import { installCompilers } from './openapi/compilers.js';
@@ -40,29 +39,7 @@ let onLook: () => void;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scanmq-hub-'));
-  queue = await openQueueSystem({
-    role: 'gateway',
-    settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        sentinelPassword: undefined,
-        clusterNodes: [],
-      },
-      redisWaitReplicas: 0,
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      maxAttempts: 3,
-      idempotencyTtlMs: 3_600_000,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey: randomBytes(32),
-      priorityAgeingMs: 3_600_000,
-    },
-    store: createDirectoryStore(directory),
-    connectWaitMs: 30_000,
-    onError: () => undefined,
-    onWarning: () => undefined,
-  });
+  queue = await openTestQueue({ role: 'gateway', directory, settings: { credentialsKey: randomBytes(32) } });
 });
 afterAll(async () => {
   await queue.close();

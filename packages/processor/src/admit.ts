@@ -63,7 +63,7 @@ async function admitPool(deps: AdmitDeps, pool: string): Promise<void> {
   for (const task of waiting) {
     const unpinned = task.pinned_instance === null;
     if (stopped.has(`principal ${task.principal}`) || (unpinned && stopped.has('full'))) continue;
-    const assignment = await assign(deps, task, view, true);
+    const assignment = await assign(deps, task, view);
     if (assignment.kind === 'wait') {
       const { kind, reason } = assignment.waitingFor;
       if (kind === 'principal_limit') stopped.add(`principal ${task.principal}`);

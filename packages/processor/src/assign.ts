@@ -8,7 +8,7 @@ import {
   type TaskRecord,
   type WaitingFor,
 } from '@scanmq/contract';
-import { type BindingLimits, mayHaveScan, NO_LIMITS, type QueueSystem } from '@scanmq/queue';
+import { type BindingLimits, type JobLock, mayHaveScan, NO_LIMITS, type QueueSystem } from '@scanmq/queue';
 import type { ScannerRegistry } from '@scanmq/scanners';
 import { type Availability, availability, type FleetView, refuseUnlessLaunchable } from './fleet.js';
 import { UPLOAD_KEY } from './import-results.js';
@@ -36,14 +36,14 @@ export interface AssignDeps {
 const LOOK_AGAIN_MS = 60_000;
 
 /**
- * @param called the caller goes through those that wait in their order; anybody else does not go past those before it that
- *   wait for the same.
+ * @param lock of the job, from whoever has it in its hands. Left out by whoever calls tasks out of the waiting room in
+ *   their order: nobody else goes past those before it that wait for the same.
  */
 export async function assign(
   deps: AssignDeps,
   task: TaskRecord,
   view: FleetView,
-  called = false,
+  lock?: JobLock,
 ): Promise<Assignment> {
   const { registry, queue } = deps;
   // an import takes no slot: it only reads
@@ -58,6 +58,9 @@ export async function assign(
       ? wait(deps, task, 'scanner_full', `${holder.instanceKey}, which has its scan, has no free slot`)
       : { kind: 'assigned', instanceKey: bound };
   }
+  const bound = await queue.bindings.of(task.task_id);
+  // it has its slot, and may have begun since we looked: what becomes of it is for the one who has its job
+  if (!lock && bound !== undefined) return { kind: 'assigned', instanceKey: bound };
   // a task that is stopped needs no scanner
   if (task.pause_requested && !task.cancel_requested)
     return wait(deps, task, 'hold', `${task.pause_requested.by} paused it`);
@@ -65,12 +68,12 @@ export async function assign(
   const closed = closedWindow(registry, task.scanner_pool, rules, deps.now());
   if (closed)
     return wait(deps, task, 'window', `the window of ${closed.of} is closed`, { until: closed.opensAt });
-  if (!called && (await queue.bindings.of(task.task_id)) === undefined) {
+  if (lock && bound === undefined) {
     const blocker = await queue.waitingRoom.earlier(task, blockersOf(task, rules));
     if (blocker !== undefined)
       return wait(deps, task, kindOf(blocker), 'others before it wait for the same', { blocker });
   }
-  return await bindToScanner(deps, task, view, rules);
+  return await bindToScanner(deps, task, view, rules, lock);
 }
 
 const SLOT = 'slot';
@@ -96,6 +99,7 @@ async function bindToScanner(
   task: TaskRecord,
   view: FleetView,
   rules: readonly TargetRules[],
+  lock: JobLock | undefined,
 ): Promise<Assignment> {
   const { registry, queue } = deps;
   const wanted = registry
@@ -106,8 +110,6 @@ async function bindToScanner(
     .filter(({ state }) => state.usable)
     .map(({ instance }) => ({ instanceKey: instance.instanceKey, limit: instance.maxConcurrentScans }));
   if (candidates.length === 0) {
-    // a slot that was given while the scanner was still there
-    await queue.bindings.release(task.task_id);
     return withoutScanner(
       deps,
       task,
@@ -117,9 +119,13 @@ async function bindToScanner(
   }
   const limits = limitsOf(registry, task, rules);
   let answer = await queue.bindings.bind(task, candidates, limits);
-  if (answer.bound !== undefined && !candidates.some(({ instanceKey }) => instanceKey === answer.bound)) {
+  if (
+    lock &&
+    answer.bound !== undefined &&
+    !candidates.some(({ instanceKey }) => instanceKey === answer.bound)
+  ) {
     // bound before, to an instance that takes no new scan any more
-    await queue.bindings.release(task.task_id);
+    await queue.bindings.giveBack(task.task_id, lock);
     answer = await queue.bindings.bind(task, candidates, limits);
   }
   if (answer.bound !== undefined) return { kind: 'assigned', instanceKey: answer.bound };

@@ -177,7 +177,7 @@ async function endWithError(run: Run, error: ScanmqError): Promise<never> {
     if (next.movesOn) deps.meter.count('scanmq_handoffs_total', { reason: 'scanner_away' });
     if (next.abandoned) await deps.queue.bindings.abandon(next.abandoned);
     if (next.freesSlot) {
-      await deps.queue.bindings.release(task.task_id);
+      await deps.queue.bindings.giveBack(task.task_id, run.lock);
       deps.admission.request();
     }
     throw error;

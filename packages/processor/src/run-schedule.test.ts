@@ -1,14 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createScheduleSchema, type Overlap } from '@scanmq/contract';
 import { createLogger, NO_METER, NO_TRACING } from '@scanmq/observability';
-import { type DueRun, openQueueSystem, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
+import { type DueRun, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
-import { createDirectoryStore } from '@scanmq/store';
-import { until } from '@scanmq/testkit';
+import { openTestQueue, until } from '@scanmq/testkit';
 import { Worker } from 'bullmq';
 import { runSchedule, runScheduleJob, type ScheduleDeps } from './run-schedule.js';
 import { createTargetPolicy } from './target-policy.js';
@@ -21,29 +19,10 @@ let lines: string[];
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scanmq-schedule-'));
   lines = [];
-  queue = await openQueueSystem({
-    role: 'worker',
-    store: createDirectoryStore(directory),
-    settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        sentinelPassword: undefined,
-        clusterNodes: [],
-      },
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      redisWaitReplicas: 0,
-      maxAttempts: 3,
-      // short: the key of a run has to live longer than that
-      idempotencyTtlMs: 1,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey: undefined,
-      priorityAgeingMs: 3_600_000,
-    },
-    connectWaitMs: 30_000,
-    onError: () => undefined,
-    onWarning: () => undefined,
+  queue = await openTestQueue({
+    directory,
+    // short: the key of a run has to live longer than that
+    settings: { idempotencyTtlMs: 1 },
   });
   deps = {
     queue,

@@ -4,6 +4,7 @@ import { type Checkpoint, type InstanceKey, ScanmqError, type TaskRecord } from 
 import type { IngestResult } from '@scanmq/findings';
 import { parentOfTask } from '@scanmq/observability';
 import {
+  type JobLock,
   nextGeneration,
   type ScanJobData,
   type ScanJobOutcome,
@@ -29,6 +30,7 @@ export interface RunInput {
   readonly job: ScanJob;
   /** BullMQ's lock token. */
   readonly token: string;
+  readonly lock: JobLock;
   readonly interrupts: Interrupts;
   readonly task: TaskRecord;
   /** Ours: every write of the run is refused once another run owns the task. */

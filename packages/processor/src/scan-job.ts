@@ -8,6 +8,7 @@ import { isTerminal, type ScanmqError, type TaskRecord } from '@scanmq/contract'
 import { parentOfTask } from '@scanmq/observability';
 import {
   cancelMessage,
+  type JobLock,
   mayHaveScan,
   reopenTask,
   type ScanJobOutcome,
@@ -107,25 +108,31 @@ async function runTask(
     task = await reopenTask(tasks, task);
   }
 
+  const lock = lockOf(deps, job, token);
   const stopped = await endIfStopped(deps, task);
   if (stopped) {
     countEnd(deps, stopped);
     return await repeatOutcome(deps, stopped);
   }
-  const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue));
+  const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue), lock);
+  if (assignment.kind !== 'assigned' && !mayHaveScan(task)) {
+    // one that was called has it already
+    await deps.queue.bindings.giveBack(task.task_id, lock);
+  }
   if (assignment.kind === 'wait') return await waitForTurn(deps, job, token, task, assignment);
   if (assignment.kind !== 'assigned')
-    return await endUnassigned(deps, job, token, task, assignment.error, assignment.kind === 'failed');
+    return await endUnassigned(deps, job, lock, task, assignment.error, assignment.kind === 'failed');
   const { instanceKey } = assignment;
   await deps.queue.waitingRoom.leave(task);
   if (task.pinned_instance !== null) await deps.applyLimits();
   const runToken = randomUUID();
-  const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1, lockOf(deps, job, token));
+  const begun = await tasks.beginRun(task.task_id, runToken, job.attemptsMade + 1, lock);
   if (!begun.begun) return await repeatOutcome(deps, await tasks.get(task.task_id));
   const run = await openRun({
     deps,
     job,
     token,
+    lock,
     interrupts,
     task,
     runToken,
@@ -171,8 +178,8 @@ async function repeatOutcome(deps: ProcessorDeps, task: TaskRecord): Promise<Sca
   }
 }
 
-/** BullMQ's lock of a job, as this worker holds it. */
-function lockOf({ queue }: ProcessorDeps, job: ScanJob, token: string): { key: string; token: string } {
+/** The lock of a job, as this worker holds it. */
+function lockOf({ queue }: ProcessorDeps, job: ScanJob, token: string): JobLock {
   return { key: queue.queues.byName(job.queueName).toKey(`${job.id}:lock`), token };
 }
 
@@ -234,14 +241,14 @@ async function endIfStopped(deps: ProcessorDeps, task: TaskRecord): Promise<Task
 async function endUnassigned(
   deps: ProcessorDeps,
   job: ScanJob,
-  token: string,
+  lock: JobLock,
   task: TaskRecord,
   error: ScanmqError,
   mayRetry: boolean,
 ): Promise<ScanJobOutcome> {
   const attempt = job.attemptsMade + 1;
   const runToken = randomUUID();
-  const begun = await deps.queue.tasks.beginRun(task.task_id, runToken, attempt, lockOf(deps, job, token));
+  const begun = await deps.queue.tasks.beginRun(task.task_id, runToken, attempt, lock);
   if (!begun.begun) return await repeatOutcome(deps, await deps.queue.tasks.get(task.task_id));
   const again = mayRetry && attempt < (job.opts.attempts ?? 1);
   const facts: TaskChange = {

@@ -1,7 +1,7 @@
 --[[
   Binds a task to the least loaded of the instances that may take it, within the limits of instances, of its
   principal and of its target networks over all processes. A task that is bound already keeps its instance: its
-  scan lives there. Bindings of tasks that have ended, or whose record is gone, are dropped on the way, so that no
+  scan lives there. One that has ended takes none. Bindings of tasks that have ended, or whose record is gone, are dropped on the way, so that no
   crash can leak a slot. A scan that was given up on a scanner that is away still occupies its slot there.
 
   KEYS[1] bindings (hash: task id → instance key)
@@ -19,6 +19,10 @@
 local bound = redis.call('HGET', KEYS[1], ARGV[1])
 if bound then
   return { 'bound', bound }
+end
+local state = redis.call('HGET', ARGV[2] .. ARGV[1], 'state')
+if state ~= '"queued"' and state ~= '"running"' then
+  return { 'full' }
 end
 local limits = cjson.decode(ARGV[5])
 local load, ofPrincipal, ofTarget = {}, 0, {}

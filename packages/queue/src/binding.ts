@@ -2,7 +2,8 @@ import type { InstanceKey, TaskRecord } from '@scanmq/contract';
 import { z } from 'zod';
 import { type Keys, queueNameOf } from './keys.js';
 import type { RedisClient } from './redis-client.js';
-import { asTexts, bindScript } from './scripts.js';
+import { asTexts, bindScript, giveBackScript } from './scripts.js';
+import type { JobLock } from './task-store.js';
 
 /** An instance that may take a task, with its limit of concurrent scans. */
 export interface BindingCandidate {
@@ -47,6 +48,11 @@ export interface Bindings {
   of(taskId: string): Promise<InstanceKey | undefined>;
   /** Tasks that occupy a slot. */
   taskIds(): Promise<readonly string[]>;
+  /**
+   * Gives the slot of a task free that has begun nothing. Does nothing for whoever has lost the lock of its job: it may
+   * have begun elsewhere.
+   */
+  giveBack(taskId: string, lock: JobLock): Promise<void>;
   /** Gives the slot free. Only after the scan on the scanner has ended or was given up. */
   release(taskId: string): Promise<void>;
   /** Slots in use by instance. */
@@ -96,6 +102,9 @@ export function createBindings(redis: RedisClient, keys: Keys): Bindings {
       return ((await redis.hget(keys.bindings, taskId)) as InstanceKey | null) ?? undefined;
     },
     taskIds: () => redis.hkeys(keys.bindings),
+    async giveBack(taskId, lock) {
+      await giveBackScript(redis, [keys.bindings, lock.key], [taskId, lock.token]);
+    },
     async release(taskId) {
       await redis.hdel(keys.bindings, taskId);
     },

@@ -64,7 +64,14 @@ export type { SweepReport } from './sweep.js';
 export { type CancelOptions, cancelMessage, mayHaveScan, whyNoRetry } from './task-control.js';
 export type { EventPage, TaskEvents } from './task-events.js';
 export type { LoggedState, TaskLog, TaskLogEntry } from './task-log.js';
-export { NotOwnerError, type TaskChange, type TaskNews, type TaskStore, unknownTask } from './task-store.js';
+export {
+  type JobLock,
+  NotOwnerError,
+  type TaskChange,
+  type TaskNews,
+  type TaskStore,
+  unknownTask,
+} from './task-store.js';
 export { estimateWaitMinutes, typicalDuration } from './wait-estimate.js';
 export { type WaitingRoom, waitNews } from './waiting-room.js';
 export {

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ScanmqError, type ScanRequest, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import { startLocalRedis } from '@scanmq/local-redis';
-import { createDirectoryStore } from '@scanmq/store';
-import { until } from '@scanmq/testkit';
+import { openTestQueue, type TestQueueOptions, until } from '@scanmq/testkit';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { NO_LIMITS, NotOwnerError, openQueueSystem, type QueueSystem } from './index.js';
+import { NO_LIMITS, NotOwnerError, type QueueSystem } from './index.js';
 import { rerunJob } from './retry.js';
 
 const key = randomBytes(32);
@@ -29,30 +28,15 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function open(
-  url = process.env.SCANMQ_TEST_REDIS_URL ?? '',
-  connectWaitMs = 30_000,
-  now?: () => Date,
-): Promise<QueueSystem> {
-  return await openQueueSystem({
-    role: 'worker',
-    store: createDirectoryStore(directory),
-    settings: {
-      redis: { url, sentinels: [], sentinelName: undefined, sentinelPassword: undefined, clusterNodes: [] },
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      redisWaitReplicas: 0,
-      maxAttempts: 3,
-      idempotencyTtlMs: 3_600_000,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey: key,
-      priorityAgeingMs: 3_600_000,
-    },
-    connectWaitMs,
-    ...(now ? { now } : {}),
-    onError: () => undefined,
-    onWarning: () => undefined,
-  });
-}
+const open = async (options: TestQueueOptions = {}): Promise<QueueSystem> =>
+  await openTestQueue({ directory, ...options, settings: { credentialsKey: key, ...options.settings } });
+const at = (url: string) => ({
+  url,
+  sentinels: [],
+  sentinelName: undefined,
+  sentinelPassword: undefined,
+  clusterNodes: [],
+});
 
 const request = (change: Partial<ScanRequest> = {}): ScanRequest =>
   scanRequestSchema.parse({ targets: '192.0.2.1', name: 'test', ...change });
@@ -222,6 +206,26 @@ describe('binding', () => {
     for (const task of [first, second, third]) await queue.bindings.release(task.task_id);
   });
 
+  it('is given back only by whoever has the job in its hands, and taken by nobody who has ended', async () => {
+    const { task } = await submit();
+    const scans = queue.queues.forTask(task);
+    const lock = { key: scans.toKey(`${task.task_id}:lock`), token: 'mine' };
+    await queue.redis.set(lock.key, lock.token);
+    const slot = async () => await queue.bindings.of(task.task_id);
+    await queue.bindings.bind(task, candidates, NO_LIMITS);
+    await queue.bindings.giveBack(task.task_id, { ...lock, token: 'of another' });
+    expect(await slot()).toBe('nessus:a');
+    await queue.bindings.giveBack(task.task_id, lock);
+    expect(await slot()).toBeUndefined();
+    await queue.tasks.transition(task.task_id, 'cancelled', {});
+    expect(await queue.bindings.bind(task, candidates, NO_LIMITS)).toEqual({
+      bound: undefined,
+      because: 'full',
+    });
+    expect(await slot()).toBeUndefined();
+    await queue.redis.del(lock.key);
+  });
+
   it('counts a scan that was given up until it is settled', async () => {
     const { task } = await submit();
     const one = [{ instanceKey: 'nessus:d', limit: 1 }] as const;
@@ -319,7 +323,7 @@ describe('the order in which tasks are served', () => {
 
   it('is by priority, and a task that waits long counts as a higher one', async () => {
     let now = new Date();
-    const fresh = await open(undefined, undefined, () => now);
+    const fresh = await open({ now: () => now });
     try {
       const put = async (name: string, priority: ScanRequest['priority']) =>
         (await fresh.submit(request({ name, priority }), placement, { principal: 'tester' })).task;
@@ -435,7 +439,7 @@ describe('a Redis that would drop jobs', () => {
       const client = new Redis(redis.url);
       await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
       client.disconnect();
-      await expect(open(redis.url)).rejects.toMatchObject({
+      await expect(open({ settings: { redis: at(redis.url) } })).rejects.toMatchObject({
         code: 'unavailable',
         message: expect.stringContaining('noeviction'),
       });
@@ -445,7 +449,9 @@ describe('a Redis that would drop jobs', () => {
   });
 
   it('that does not answer is told with its address, in time', async () => {
-    await expect(open('redis://127.0.0.1:1', 300)).rejects.toMatchObject({
+    await expect(
+      open({ settings: { redis: at('redis://127.0.0.1:1') }, connectWaitMs: 300 }),
+    ).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining('127.0.0.1'),
     });

@@ -1,11 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type CreateSchedule, createScheduleSchema, type Schedule } from '@scanmq/contract';
-import { createDirectoryStore } from '@scanmq/store';
-import { until } from '@scanmq/testkit';
+import { openTestQueue, until } from '@scanmq/testkit';
 import { Worker } from 'bullmq';
-import { type DueRun, dueRun, openQueueSystem, type QueueSystem } from './index.js';
+import { type DueRun, dueRun, type QueueSystem } from './index.js';
 
 let queue: QueueSystem;
 let workers: Worker[] = [];
@@ -13,30 +10,7 @@ let clockAheadMs = 0;
 
 beforeEach(async () => {
   clockAheadMs = 0;
-  queue = await openQueueSystem({
-    role: 'worker',
-    store: createDirectoryStore(tmpdir()),
-    settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        sentinelPassword: undefined,
-        clusterNodes: [],
-      },
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      redisWaitReplicas: 0,
-      maxAttempts: 3,
-      idempotencyTtlMs: 3_600_000,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey: undefined,
-      priorityAgeingMs: 3_600_000,
-    },
-    connectWaitMs: 30_000,
-    onError: () => undefined,
-    onWarning: () => undefined,
-    now: () => new Date(Date.now() + clockAheadMs),
-  });
+  queue = await openTestQueue({ now: () => new Date(Date.now() + clockAheadMs) });
 });
 
 afterEach(async () => {

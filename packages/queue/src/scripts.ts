@@ -36,6 +36,7 @@ export const restoreTaskScript = script('restore-task', 'task-events');
 export const beginPurgeScript = script('purge-begin');
 export const endPurgeScript = script('purge-end');
 export const bindScript = script('bind');
+export const giveBackScript = script('give-back');
 export const createScheduleScript = script('create-schedule');
 export const changeScheduleScript = script('change-schedule');
 export const beginScheduleRunScript = script('begin-schedule-run');

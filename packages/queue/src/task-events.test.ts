@@ -4,37 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { LIMITS, type ProgressEvent, scanRequestSchema, type TaskEvent } from '@scanmq/contract';
-import { createDirectoryStore } from '@scanmq/store';
-import { type ChangeMessage, openQueueSystem, type QueueSystem } from './index.js';
+import { openTestQueue } from '@scanmq/testkit';
+import type { ChangeMessage, QueueSystem } from './index.js';
 
 let directory: string;
 let queue: QueueSystem;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'scanmq-queue-'));
-  queue = await openQueueSystem({
-    role: 'worker',
-    settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        sentinelPassword: undefined,
-        clusterNodes: [],
-      },
-      redisWaitReplicas: 0,
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      maxAttempts: 3,
-      idempotencyTtlMs: 3_600_000,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey: randomBytes(32),
-      priorityAgeingMs: 3_600_000,
-    },
-    store: createDirectoryStore(directory),
-    connectWaitMs: 30_000,
-    onError: () => undefined,
-    onWarning: () => undefined,
-  });
+  queue = await openTestQueue({ directory, settings: { credentialsKey: randomBytes(32) } });
 });
 
 afterAll(async () => {

@@ -21,6 +21,12 @@ import type { RedisClient } from './redis-client.js';
 import { asTexts, beginRunScript, changeTaskScript, createTaskScript } from './scripts.js';
 import { taskFileText } from './task-file.js';
 
+/** BullMQ's lock of a job, as the worker holds it that has the job in its hands. */
+export interface JobLock {
+  readonly key: string;
+  readonly token: string;
+}
+
 /** Fields that a change may set; state and revision change only through the store itself. */
 export type TaskChange = Partial<Omit<TaskRecord, 'task_id' | 'state' | 'revision'>>;
 
@@ -105,7 +111,7 @@ export interface TaskStore {
     taskId: string,
     runToken: string,
     attempt: number,
-    lock: { readonly key: string; readonly token: string },
+    lock: JobLock,
   ): Promise<{ begun: true; crashes: number } | { begun: false }>;
   /** Ids by creation, newest first. @param after an id of the page before. */
   idsByCreation(after: string | undefined, count: number, state?: TaskState): Promise<readonly string[]>;

@@ -15,10 +15,8 @@ import {
   toWebhookSecret,
   type Webhook,
 } from '@scanmq/contract';
-import { createDirectoryStore } from '@scanmq/store';
-import { until } from '@scanmq/testkit';
+import { openTestQueue, until } from '@scanmq/testkit';
 import {
-  openQueueSystem,
   type QueueSystem,
   type WebhookJob,
   type WebhookReader,
@@ -37,28 +35,9 @@ let gaps: string[] = [];
 let clockAheadMs = 0;
 
 async function open(credentialsKey: Buffer | undefined): Promise<QueueSystem> {
-  return await openQueueSystem({
-    role: 'worker',
-    store: createDirectoryStore(directory),
-    settings: {
-      redis: {
-        url: process.env.SCANMQ_TEST_REDIS_URL ?? '',
-        sentinels: [],
-        sentinelName: undefined,
-        sentinelPassword: undefined,
-        clusterNodes: [],
-      },
-      queuePrefix: `t${randomBytes(4).toString('hex')}`,
-      redisWaitReplicas: 0,
-      maxAttempts: 3,
-      idempotencyTtlMs: 3_600_000,
-      scanTimeoutMs: 24 * 3_600_000,
-      credentialsKey,
-      priorityAgeingMs: 3_600_000,
-    },
-    connectWaitMs: 30_000,
-    onError: () => undefined,
-    onWarning: () => undefined,
+  return await openTestQueue({
+    directory,
+    settings: { credentialsKey },
     now: () => new Date(Date.now() + clockAheadMs),
   });
 }
