@@ -61,14 +61,14 @@ export async function endRun(run: Run, thrown: unknown): Promise<ScanJobOutcome>
 }
 
 /** Gives the job to another worker, first in the queue; the scan goes on, no attempt is used up. */
-async function handOver({ deps, job, token, task, runToken, ctx }: Run): Promise<never> {
+async function handOver({ deps, job, lock, task, runToken, ctx }: Run): Promise<never> {
   await deps.queue.tasks.update(
     task.task_id,
     { run_token: null },
     { runToken, news: [{ type: 'log', message: 'The worker is being stopped; it hands the task over.' }] },
   );
   if (job.opts.priority) await job.changePriority({ priority: 0 });
-  await job.moveToWait(token);
+  await job.moveToWait(lock.token);
   ctx.mark('task.handed_over');
   deps.meter.count('scanmq_handoffs_total', { reason: 'shutdown' });
   ctx.log.info({ event: 'run.handed_over' }, 'job handed over');

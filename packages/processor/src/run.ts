@@ -28,8 +28,6 @@ export type ScanJob = Job<ScanJobData, ScanJobOutcome, 'scan'>;
 export interface RunInput {
   readonly deps: ProcessorDeps;
   readonly job: ScanJob;
-  /** BullMQ's lock token. */
-  readonly token: string;
   readonly lock: JobLock;
   readonly interrupts: Interrupts;
   readonly task: TaskRecord;

@@ -115,11 +115,9 @@ async function runTask(
     return await repeatOutcome(deps, stopped);
   }
   const assignment = await assign(deps, task, await lookAtFleet(deps.registry, deps.queue), lock);
-  if (assignment.kind !== 'assigned' && !mayHaveScan(task)) {
-    // one that was called has it already
-    await deps.queue.bindings.giveBack(task.task_id, lock);
-  }
-  if (assignment.kind === 'wait') return await waitForTurn(deps, job, token, task, assignment);
+  // one that was called has its slot already
+  if (assignment.kind !== 'assigned') await deps.queue.bindings.giveBack(task.task_id, lock);
+  if (assignment.kind === 'wait') return await waitForTurn(deps, job, lock, task, assignment);
   if (assignment.kind !== 'assigned')
     return await endUnassigned(deps, job, lock, task, assignment.error, assignment.kind === 'failed');
   const { instanceKey } = assignment;
@@ -131,7 +129,6 @@ async function runTask(
   const run = await openRun({
     deps,
     job,
-    token,
     lock,
     interrupts,
     task,
@@ -187,7 +184,7 @@ function lockOf({ queue }: ProcessorDeps, job: ScanJob, token: string): JobLock 
 async function waitForTurn(
   deps: ProcessorDeps,
   job: ScanJob,
-  token: string,
+  lock: JobLock,
   task: TaskRecord,
   { waitingFor, delayMs }: Extract<Assignment, { kind: 'wait' }>,
 ): Promise<never> {
@@ -195,7 +192,7 @@ async function waitForTurn(
     await job.log(`${deps.now().toISOString()} Waits: ${waitingFor.reason}.`);
     await job.updateProgress({ percent: 0, waiting_for: waitingFor.reason });
   }
-  await job.moveToDelayed(Date.now() + delayMs, token);
+  await job.moveToDelayed(Date.now() + delayMs, lock.token);
   // delayed first: whoever calls it must find it so
   await deps.queue.waitingRoom.enter(task, waitingFor);
   // and what it waits for may have come in between

@@ -1,8 +1,8 @@
 --[[
   Binds a task to the least loaded of the instances that may take it, within the limits of instances, of its
   principal and of its target networks over all processes. A task that is bound already keeps its instance: its
-  scan lives there. One that has ended takes none. Bindings of tasks that have ended, or whose record is gone, are dropped on the way, so that no
-  crash can leak a slot. A scan that was given up on a scanner that is away still occupies its slot there.
+  scan lives there. One that has ended takes none. Bindings of tasks that have ended, or whose record is gone, are
+  dropped on the way, so that no crash can leak a slot. A scan that was given up on a scanner that is away still occupies its slot there.
 
   KEYS[1] bindings (hash: task id → instance key)
   KEYS[2] abandoned scans (hash: id → JSON with instance_key)
