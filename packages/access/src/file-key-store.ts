@@ -1,8 +1,9 @@
 /** Keys in a file (API_KEYS_FILE), shared by all gateways: out of the reach of whoever can write to Redis. */
 import { randomBytes } from 'node:crypto';
-import { type Stats, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { fileSignature } from '@scanmq/config';
 import { LIMITS, ScanmqError } from '@scanmq/contract';
 import { lock } from 'proper-lockfile';
 import { z } from 'zod';
@@ -39,7 +40,7 @@ export function openFileKeyStore(file: string): KeyStore {
     }
     if ((stats.mode & WRITABLE_BY_OTHERS) !== 0)
       throw unusable(file, `others than its owner may write it (chmod ${MODE.toString(8)})`);
-    const before = signature(stats);
+    const before = fileSignature(stats);
     let keys: readonly KeyRecord[];
     try {
       keys = fileSchema.parse(JSON.parse(await readFile(file, 'utf8'))).keys;
@@ -80,10 +81,7 @@ export function openFileKeyStore(file: string): KeyStore {
     }
   }
 
-  const hasChanged = (): boolean => {
-    const stats = statSync(file, { throwIfNoEntry: false });
-    return (stats ? signature(stats) : '') !== seen;
-  };
+  const hasChanged = (): boolean => fileSignature(statSync(file, { throwIfNoEntry: false })) !== seen;
 
   return {
     place: file,
@@ -109,10 +107,6 @@ export function openFileKeyStore(file: string): KeyStore {
     },
     close: () => undefined,
   };
-}
-
-function signature({ ino, size, mtimeMs }: Stats): string {
-  return `${ino}:${size}:${mtimeMs}`;
 }
 
 function unusable(file: string, why: string, cause?: unknown): ScanmqError {

@@ -1,4 +1,5 @@
 export { ConfigError } from './config-error.js';
+export { fileSignature } from './file-signature.js';
 export {
   type MountedCredential,
   type MountedCredentials,

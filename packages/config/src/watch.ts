@@ -1,6 +1,7 @@
-import { existsSync, type Stats } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { ConfigError } from './config-error.js';
+import { fileSignature } from './file-signature.js';
 import { readScannersConfig, type ScannersSource } from './scanners-file.js';
 import type { Environment, ScannersConfig } from './types.js';
 
@@ -73,7 +74,7 @@ export async function watchScannersConfig(
     // a network file system may hang
     if (looking) return;
     looking = true;
-    const found = signature(await stat(file).catch(() => undefined));
+    const found = fileSignature(await stat(file).catch(() => undefined));
     looking = false;
     if (closed || found === seen) return;
     seen = found;
@@ -96,11 +97,6 @@ export async function watchScannersConfig(
     reload,
     close,
   };
-}
-
-/** Another one for whatever is done to the file: written, replaced, linked elsewhere, removed. */
-function signature(stats: Stats | undefined): string {
-  return stats ? [stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(' ') : '';
 }
 
 /** The order of the pools counts: the first may be the default. */
