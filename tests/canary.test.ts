@@ -12,6 +12,7 @@ import { type LocalRedis, startLocalRedis } from '@scanmq/local-redis';
 import {
   createService,
   filesBelow,
+  finishScan,
   type RunningProgram,
   redisDump,
   restClient,
@@ -159,14 +160,7 @@ async function ended(body: object) {
   return status;
 }
 /** Lets the scan of a task of the pool `keyed` complete, as soon as it has begun. */
-async function finish(taskId: string): Promise<void> {
-  const keyed = service.simulators[1];
-  await until('its scan has begun', () =>
-    keyed
-      ?.scans()
-      .some(({ name, scan_id }) => name.includes(taskId) && keyed.endScans(scan_id, 'completed') > 0),
-  );
-}
+const finish = (taskId: string): Promise<void> => finishScan(service.simulators[1], taskId);
 /** One fault for the first scanner, until the scan has ended. */
 async function faulty(
   name: Parameters<TestService['simulators'][number]['setFault']>[0]['name'],

@@ -11,7 +11,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { createService, restClient, type TestService, until } from '@scanmq/testkit';
+import { createService, finishScan, restClient, type TestService, until } from '@scanmq/testkit';
 
 /** About four characters make a token. */
 const CHARS_PER_TOKEN = 4;
@@ -117,14 +117,7 @@ const kept = async (agent: Promise<Agent>): Promise<Agent> => {
   return one;
 };
 /** Lets the scan of a task of the pool `held` complete, as soon as it has begun. */
-async function finish(taskId: unknown): Promise<void> {
-  const held = service.simulators[1];
-  await until('its scan has begun', () =>
-    held
-      ?.scans()
-      .some(({ name, scan_id }) => name.includes(String(taskId)) && held.endScans(scan_id, 'completed') > 0),
-  );
-}
+const finish = (taskId: unknown): Promise<void> => finishScan(service.simulators[1], String(taskId));
 const tokens = (value: unknown): number => (JSON.stringify(value) ?? '').length / CHARS_PER_TOKEN;
 /** The answer, whose size is what an agent can afford. */
 function told(result: ToolResult): Record<string, unknown> {

@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ScannerInstanceConfig } from '@scanmq/config';
 import { type OperatorState, scanRequestSchema, type TaskRecord } from '@scanmq/contract';
 import type { JobLock, QueueSystem } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
-import { openTestQueue } from '@scanmq/testkit';
+import { openTestQueue, testScanners } from '@scanmq/testkit';
 import { Worker } from 'bullmq';
 import { type AssignDeps, assign } from './assign.js';
 import type { FleetView } from './fleet.js';
@@ -14,25 +13,6 @@ let task: TaskRecord;
 /** The task is in the hands of a worker. */
 let lock: JobLock;
 let worker: Worker;
-
-const instance = (instanceId: string): ScannerInstanceConfig => ({
-  type: 'nessus',
-  scanner: undefined,
-  pool: 'nessus',
-  instanceId,
-  instanceKey: `nessus:${instanceId}`,
-  name: instanceId,
-  url: 'https://127.0.0.1:1',
-  enabled: true,
-  maxConcurrentScans: 1,
-  auth: { kind: 'session', username: 'u', password: 'p' },
-  interface: 'api',
-  caFile: undefined,
-  tlsFingerprint: undefined,
-  headers: {},
-  folder: undefined,
-  follow: undefined,
-});
 
 /** The fleet as it was seen when these instances were being drained. */
 const view = (...draining: string[]): FleetView => ({
@@ -47,13 +27,7 @@ beforeEach(async () => {
   queue = await openTestQueue();
   deps = {
     queue,
-    registry: createScannerRegistry({
-      defaultPool: 'nessus',
-      poolRules: new Map(),
-      targetRules: [],
-      principalRules: new Map(),
-      pools: new Map([['nessus', [instance('one'), instance('two')]]]),
-    }),
+    registry: createScannerRegistry(testScanners('one', 'two')),
     policy: { resolve: async () => [] },
     settings: { scannerOutageMs: 60_000 },
     now: () => new Date(),

@@ -6,7 +6,7 @@ import { createScheduleSchema, type Overlap } from '@scanmq/contract';
 import { createLogger, NO_METER, NO_TRACING } from '@scanmq/observability';
 import { type DueRun, type QueueSystem, scheduleRunKey } from '@scanmq/queue';
 import { createScannerRegistry } from '@scanmq/scanners';
-import { openTestQueue, until } from '@scanmq/testkit';
+import { openTestQueue, testScanners, until } from '@scanmq/testkit';
 import { Worker } from 'bullmq';
 import { runSchedule, runScheduleJob, type ScheduleDeps } from './run-schedule.js';
 import { createTargetPolicy } from './target-policy.js';
@@ -26,37 +26,7 @@ beforeEach(async () => {
   });
   deps = {
     queue,
-    registry: createScannerRegistry({
-      defaultPool: 'nessus',
-      poolRules: new Map(),
-      targetRules: [],
-      principalRules: new Map(),
-      pools: new Map([
-        [
-          'nessus',
-          [
-            {
-              type: 'nessus',
-              scanner: undefined,
-              pool: 'nessus',
-              instanceId: 'one',
-              instanceKey: 'nessus:one',
-              name: 'One',
-              url: 'https://127.0.0.1:1',
-              enabled: true,
-              maxConcurrentScans: 1,
-              auth: { kind: 'session', username: 'u', password: 'p' },
-              interface: 'api',
-              caFile: undefined,
-              tlsFingerprint: undefined,
-              headers: {},
-              folder: undefined,
-              follow: undefined,
-            },
-          ],
-        ],
-      ]),
-    }),
+    registry: createScannerRegistry(testScanners('one')),
     monitor: { ensureKnown: async () => undefined },
     policy: denying('203.0.113.0/24'),
     meter: NO_METER,

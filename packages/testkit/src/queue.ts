@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
+import type { ScannerInstanceConfig, ScannersConfig } from '@scanmq/config';
 import { openQueueSystem, type QueueSystem, type QueueSystemOptions } from '@scanmq/queue';
 import { createDirectoryStore } from '@scanmq/store';
 
@@ -41,4 +42,35 @@ export async function openTestQueue({
     onWarning: () => undefined,
     ...options,
   });
+}
+
+/** A pool of scanners that nobody can reach, each for one scan at once. */
+export function testScanners(...instanceIds: readonly string[]): ScannersConfig {
+  const instances = instanceIds.map(
+    (instanceId): ScannerInstanceConfig => ({
+      type: 'nessus',
+      scanner: undefined,
+      pool: 'nessus',
+      instanceId,
+      instanceKey: `nessus:${instanceId}`,
+      name: instanceId,
+      url: 'https://127.0.0.1:1',
+      enabled: true,
+      maxConcurrentScans: 1,
+      auth: { kind: 'session', username: 'u', password: 'p' },
+      interface: 'api',
+      caFile: undefined,
+      tlsFingerprint: undefined,
+      headers: {},
+      folder: undefined,
+      follow: undefined,
+    }),
+  );
+  return {
+    defaultPool: 'nessus',
+    poolRules: new Map(),
+    targetRules: [],
+    principalRules: new Map(),
+    pools: new Map([['nessus', instances]]),
+  };
 }
